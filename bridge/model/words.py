@@ -1,0 +1,45 @@
+"""Words: text with times, tentative or final."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.model.stream import Leg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One word. Times in ms since the leg's first sample; confidence 0–1."""
+
+    word: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One stretch of one leg's speech, in words that stand. `segment` numbers them per leg, from 1."""
+
+    leg: Leg
+    segment: int
+    start_ms: int
+    end_ms: int
+    text: str
+    language: str
+    confidence: float
+    words: tuple[Word, ...] = ()
+    speaker: str | None = None
+    """None until diarization has an opinion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """What a person seems to have said so far. `stable_text` is a prefix of `text` that later partials keep."""
+
+    leg: Leg
+    segment: int
+    start_ms: int
+    end_ms: int
+    text: str
+    stable_text: str

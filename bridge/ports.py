@@ -1,0 +1,257 @@
+"""The few shapes an adapter fills. What each promises stands here; one behaviour suite runs over every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+from bridge.model.events import Body, Event
+from bridge.model.frame import Samples
+from bridge.model.records import (
+    ApiKey,
+    Attempt,
+    CallFilter,
+    CallRecord,
+    Delivery,
+    Endpoint,
+)
+from bridge.model.words import Segment
+
+
+class Clock(Protocol):
+    """Time, injected: the machine's, or a test's that moves when told."""
+
+    def now(self) -> float:
+        """Unix seconds, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+# -- recognising ---------------------------------------------------------------------------------------------------
+
+
+class Urgency(IntEnum):
+    """What a decode is for; smaller goes first. Finals are never shed."""
+
+    FINAL = 0
+    SPECULATIVE = 1
+    PARTIAL = 2
+    SETTLE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeJob:
+    """Speech to be put into words.
+
+    `samples` are 16 kHz. `prefix_text` is what the first part of `samples` is known to say: it is forced, and does
+    not come back. `previous_text` was said before `samples` begin. `language` None asks for detection.
+    """
+
+    samples: Samples
+    urgency: Urgency
+    deadline: float
+    """On the engine's monotonic clock."""
+    language: str | None = None
+    previous_text: str = ""
+    prefix_text: str = ""
+    keywords: tuple[str, ...] = ()
+    want_words: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedWord:
+    """A word inside its job's samples: positions in samples, probability 0–1."""
+
+    text: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """What a decode found behind the forced prefix. Empty text: nothing was said."""
+
+    text: str
+    language: str
+    language_probability: float
+    average_log_probability: float
+    no_speech_probability: float
+    words: tuple[DecodedWord, ...] = ()
+    retried: bool = False
+
+
+class Engine(Protocol):
+    """Speech in, words out, for every call of the process."""
+
+    async def decode(self, job: DecodeJob) -> Decoded | None:
+        """None when a partial, a speculation or a settling was shed. Cancel the task to take a job back.
+
+        Raises EngineError when the decode failed twice.
+        """
+        ...
+
+    def pressure(self) -> float:
+        """0 idle … 1 full: how much of what the engine can do is wanted now."""
+        ...
+
+
+# -- telling -------------------------------------------------------------------------------------------------------
+
+
+class EventSink(Protocol):
+    """Where a call's events go: kept first, then shown."""
+
+    def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None:
+        """A call begins (or goes on after `last_seq`)."""
+        ...
+
+    async def publish(self, call_id: str, body: Body) -> None:
+        """Stamp, keep, show. Returns when the event is durable; for partials at once, and the store may
+        never see one that a newer partial of the same segment has overtaken."""
+        ...
+
+    async def settled(self, call_id: str) -> None:
+        """The text of an ended call stands: its held deliveries may go out."""
+        ...
+
+
+class EventFeed(Protocol):
+    """Events as subscribers read them."""
+
+    def call(self, tenant: str, call_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """Every event of one call behind `seq` `after`, in order, none missing or twice; ends when the call is settled.
+
+        Raises NotFoundError when the tenant has no such call.
+        """
+        ...
+
+    def tenant(self, tenant: str) -> AsyncIterator[Event]:
+        """Events of all the tenant's calls from now on. Never ends."""
+        ...
+
+
+# -- keeping -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of calls, newest first; `cursor` asks for the next one, None at the end."""
+
+    calls: tuple[CallRecord, ...]
+    cursor: str | None
+
+
+class CallStore(Protocol):
+    """What must survive a restart."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Keep events and all that follows from them, in one transaction.
+
+        `call.started` makes the call (ConflictError if it exists); finals, revisions and speaker updates change its
+        transcript; `call.ended` ends it. Each event makes a delivery for every endpoint that asked for its type, and
+        `call.ended` one of `call.completed` (or `call.failed` when it carries an error), held until `settle` or for
+        `SETTLE_LIMIT_S`, whichever comes first.
+        """
+        ...
+
+    async def settle(self, call_id: str, now: float) -> None:
+        """The transcript stands: mark the call, put the settled text into its held deliveries and let them go."""
+        ...
+
+    async def call(self, tenant: str, call_id: str) -> CallRecord:
+        """Raises NotFoundError."""
+        ...
+
+    async def calls(self, tenant: str, wanted: CallFilter, *, cursor: str | None, limit: int) -> Page: ...
+
+    async def unfinished(self) -> Sequence[CallRecord]:
+        """Calls of every tenant that have no end, or an end and no settled text."""
+        ...
+
+    async def segments(self, tenant: str, call_id: str) -> Sequence[Segment]:
+        """The transcript as it stands, by start time. Raises NotFoundError."""
+        ...
+
+    async def events(self, tenant: str, call_id: str, *, after: int, limit: int) -> Sequence[Event]:
+        """In order of `seq`. Raises NotFoundError."""
+        ...
+
+    async def delete_call(self, tenant: str, call_id: str) -> None:
+        """The call, its transcript, events and deliveries. Raises NotFoundError; ConflictError while in progress."""
+        ...
+
+
+class Outbox(Protocol):
+    """Webhook deliveries, from due to done."""
+
+    async def claim(self, now: float, *, lease_s: float, limit: int) -> Sequence[tuple[Delivery, Endpoint]]:
+        """Due deliveries, each leased to the caller alone until `now + lease_s`; fair between endpoints."""
+        ...
+
+    async def record(
+        self, delivery_id: str, attempt: Attempt, *, next_due: float | None, delivered: bool
+    ) -> None:
+        """A try has ended: delivered, due again at `next_due`, or (None) exhausted."""
+        ...
+
+    async def next_due(self) -> float | None:
+        """When the earliest open delivery is due; None when there is none."""
+        ...
+
+    async def deliveries(self, tenant: str, endpoint_id: str, *, limit: int) -> Sequence[Delivery]:
+        """Newest first, with their attempts. Raises NotFoundError."""
+        ...
+
+    async def redeliver(self, tenant: str, delivery_id: str, now: float) -> Delivery:
+        """Due again now, tries counted afresh, same id. Raises NotFoundError."""
+        ...
+
+    async def add(self, delivery: Delivery) -> None:
+        """A delivery made by hand: an endpoint's test message."""
+        ...
+
+
+class EndpointStore(Protocol):
+    """Webhook endpoints."""
+
+    async def create_endpoint(self, endpoint: Endpoint) -> None: ...
+
+    async def endpoints(self, tenant: str) -> Sequence[Endpoint]: ...
+
+    async def endpoint(self, tenant: str, endpoint_id: str) -> Endpoint:
+        """Raises NotFoundError."""
+        ...
+
+    async def update_endpoint(self, tenant: str, endpoint_id: str, changes: Mapping[str, Any]) -> Endpoint:
+        """Fields of Endpoint by name. Raises NotFoundError."""
+        ...
+
+    async def delete_endpoint(self, tenant: str, endpoint_id: str) -> None:
+        """With its deliveries. Raises NotFoundError."""
+        ...
+
+
+class KeyStore(Protocol):
+    """API keys."""
+
+    async def create_key(self, key: ApiKey, sha256: str) -> None: ...
+
+    async def keys(self, tenant: str | None) -> Sequence[ApiKey]:
+        """None: every tenant's."""
+        ...
+
+    async def find_key(self, sha256: str) -> ApiKey | None:
+        """The live key with this hash."""
+        ...
+
+    async def revoke_key(self, key_id: str, now: float) -> ApiKey:
+        """Raises NotFoundError."""
+        ...

@@ -1,0 +1,157 @@
+"""One frozen Settings from `CALLBRIDGE_*` and an optional TOML file; every fault listed at once, secrets hidden."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from bridge.errors import SetupError
+
+PREFIX = "CALLBRIDGE_"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. The field `public_url` is `CALLBRIDGE_PUBLIC_URL` in the environment, `public_url` in TOML."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    public_url: str | None = Field(
+        None, description="how carriers reach this server, e.g. https://calls.example.org"
+    )
+    database_url: str = Field("sqlite:///var/callbridge.db", description="sqlite:///FILE or postgresql://…")
+    events_url: str = Field("memory://", description="memory:// or redis://…")
+    engine: str = Field("local", description="local, or ray://…")
+    model: str = Field("base", description="weights: a name (`callbridge models list`) or a folder")
+    model_dir: Path | None = Field(None, description="a folder looked into first for named weights")
+    model_download: bool = Field(False, description="whether weights may be fetched from the model hub")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+    compute_type: str = Field(
+        "auto", description="auto (int8 on a CPU, float16 on a GPU) or any CTranslate2 type"
+    )
+    language: str = Field("auto", description="a Whisper language code, or auto: found once a leg, then held")
+    spool_dir: Path = Field(Path("var/spool"), description="where audio is kept until its call is delivered")
+    allow_private_urls: str = Field(
+        "off",
+        description="hosts or networks, comma-separated, that webhooks and audio URLs may reach; on = any",
+    )
+    auth: Literal["required", "off"] = Field("required", description="off only binds to loopback")
+    bootstrap_key: SecretStr | None = Field(None, description="an API key that works from the first start")
+    webhook_url: str | None = Field(None, description="a first webhook endpoint")
+    webhook_secret: SecretStr | None = Field(None, description="its signing secret (whsec_…)")
+    secret_key: SecretStr | None = Field(
+        None, description="encrypts webhook secrets and signs tokens; made in var/secret.key when unset"
+    )
+    max_calls: Literal["auto"] | int = Field(
+        "auto", description="calls at once; auto is what the machine was measured to hold"
+    )
+    record: bool = Field(False, description="keep the audio of finished calls")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="console on a terminal, else json"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+    audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")
+    twilio_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Twilio-Signature")
+    speech_hangover_ms: int = Field(500, ge=100, le=5000, description="silence that ends a stretch of speech")
+    idle_timeout_s: float = Field(
+        30, gt=0, description="a media socket that says nothing for so long ends its call"
+    )
+    start_timeout_s: float = Field(
+        10, gt=0, description="how long a media socket may take to start its stream"
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        url = urlsplit(value)
+        if url.scheme not in {"http", "https"} or not url.netloc or url.query or url.fragment:
+            raise ValueError("must look like https://calls.example.org")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("events_url")
+    @classmethod
+    def _events_url(cls, value: str) -> str:
+        if not value.startswith(("memory://", "redis://", "rediss://")):
+            raise ValueError("must begin with memory:// or redis://")
+        return value
+
+    @field_validator("max_calls")
+    @classmethod
+    def _max_calls(cls, value: Literal["auto"] | int) -> Literal["auto"] | int:
+        if value != "auto" and value < 1:
+            raise ValueError("must be auto, or 1 or more")
+        return value
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> Settings:
+        if self.auth == "off" and not is_loopback(self.host):
+            raise ValueError(
+                f"auth=off only binds to loopback, and host is {self.host}: set auth=required or host=127.0.0.1"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before environment before TOML."""
+        del dotenv_settings, file_secret_settings
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def load(config: Path | None = None, **given: Any) -> Settings:
+    """Settings from the environment, a TOML file and `given` (strongest). Raises SetupError that lists every fault."""
+    if config is not None and not config.is_file():
+        raise SetupError(f"no such settings file: {config}")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    try:
+        return FromFile(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        faults = [_fault(found) for found in error.errors()]  # type: ignore[arg-type]  # ErrorDetails is a mapping
+        raise SetupError("settings:\n" + "\n".join(f"  - {fault}" for fault in faults)) from None
+    except ValueError as error:  # a TOML file that does not parse
+        raise SetupError(f"settings file {config}: {error}") from None
+
+
+def _fault(found: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in found["loc"]) or "settings"
+    message = str(found["msg"]).removeprefix("Value error, ")
+    return f"{PREFIX}{where.upper()}: {message}" if found["loc"] else message
+
+
+def is_loopback(host: str) -> bool:
+    """Whether binding to `host` is reachable from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
