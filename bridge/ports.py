@@ -17,6 +17,7 @@ from bridge.model.records import (
     Delivery,
     Endpoint,
 )
+from bridge.model.stream import StreamItem, StreamStarted
 from bridge.model.words import Segment
 
 
@@ -115,7 +116,8 @@ class EventSink(Protocol):
 
     async def publish(self, call_id: str, body: Body) -> None:
         """Stamp, keep, show. Returns when the event is durable; for partials at once, and the store may
-        never see one that a newer partial of the same segment has overtaken."""
+        never see one that a newer partial of the same segment has overtaken.
+        """
         ...
 
     async def settled(self, call_id: str) -> None:
@@ -196,9 +198,7 @@ class Outbox(Protocol):
         """Due deliveries, each leased to the caller alone until `now + lease_s`; fair between endpoints."""
         ...
 
-    async def record(
-        self, delivery_id: str, attempt: Attempt, *, next_due: float | None, delivered: bool
-    ) -> None:
+    async def record(self, delivery_id: str, attempt: Attempt, *, next_due: float | None, delivered: bool) -> None:
         """A try has ended: delivered, due again at `next_due`, or (None) exhausted."""
         ...
 
@@ -254,4 +254,38 @@ class KeyStore(Protocol):
 
     async def revoke_key(self, key_id: str, now: float) -> ApiKey:
         """Raises NotFoundError."""
+        ...
+
+
+class Store(CallStore, Outbox, EndpointStore, KeyStore, Protocol):
+    """One database fills all four, so that a call's end and its deliveries share a transaction."""
+
+    async def ping(self) -> None:
+        """Raises StoreError when the database does not answer or cannot be written."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# -- taking calls --------------------------------------------------------------------------------------------------
+
+
+class CallTaker(Protocol):
+    """Where a media socket takes a call that a carrier has started."""
+
+    def check_room(self) -> None:
+        """Raises CapacityError (with `details["retry_after"]`) when another call would hurt those in progress."""
+        ...
+
+    async def take(self, started: StreamStarted, items: AsyncIterator[StreamItem], *, tenant: str) -> None:
+        """Run one call to its end; returns when it has ended and its end is durable.
+
+        `items` running out is the hang-up; a CarrierError raised by it ends the call with that error's code, and
+        what was heard before stays. Cancelling (a dropped socket, a shutdown) ends the call as an ordinary hang-up.
+        Raises CapacityError or ConflictError (the chosen call_id exists) before reading anything.
+        """
+        ...
+
+    def active(self) -> int:
+        """Calls in progress."""
         ...

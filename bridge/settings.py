@@ -21,15 +21,13 @@ PREFIX = "CALLBRIDGE_"
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. The field `public_url` is `CALLBRIDGE_PUBLIC_URL` in the environment, `public_url` in TOML."""
+    """Everything that can be set. `public_url` is `CALLBRIDGE_PUBLIC_URL` in the environment, `public_url` in TOML."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    public_url: str | None = Field(
-        None, description="how carriers reach this server, e.g. https://calls.example.org"
-    )
+    public_url: str | None = Field(None, description="how carriers reach this server, e.g. https://calls.example.org")
     database_url: str = Field("sqlite:///var/callbridge.db", description="sqlite:///FILE or postgresql://…")
     events_url: str = Field("memory://", description="memory:// or redis://…")
     engine: str = Field("local", description="local, or ray://…")
@@ -37,9 +35,7 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(None, description="a folder looked into first for named weights")
     model_download: bool = Field(False, description="whether weights may be fetched from the model hub")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
-    compute_type: str = Field(
-        "auto", description="auto (int8 on a CPU, float16 on a GPU) or any CTranslate2 type"
-    )
+    compute_type: str = Field("auto", description="auto (int8 on a CPU, float16 on a GPU) or any CTranslate2 type")
     language: str = Field("auto", description="a Whisper language code, or auto: found once a leg, then held")
     spool_dir: Path = Field(Path("var/spool"), description="where audio is kept until its call is delivered")
     allow_private_urls: str = Field(
@@ -57,19 +53,13 @@ class Settings(BaseSettings):
         "auto", description="calls at once; auto is what the machine was measured to hold"
     )
     record: bool = Field(False, description="keep the audio of finished calls")
-    log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="console on a terminal, else json"
-    )
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="console on a terminal, else json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")
     twilio_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Twilio-Signature")
     speech_hangover_ms: int = Field(500, ge=100, le=5000, description="silence that ends a stretch of speech")
-    idle_timeout_s: float = Field(
-        30, gt=0, description="a media socket that says nothing for so long ends its call"
-    )
-    start_timeout_s: float = Field(
-        10, gt=0, description="how long a media socket may take to start its stream"
-    )
+    idle_timeout_s: float = Field(30, gt=0, description="a media socket that says nothing for so long ends its call")
+    start_timeout_s: float = Field(10, gt=0, description="how long a media socket may take to start its stream")
 
     @field_validator("public_url")
     @classmethod
