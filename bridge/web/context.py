@@ -1,0 +1,37 @@
+"""What every handler may reach, under one application key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bridge.ports import CallTaker, Clock, EventFeed, Store
+from bridge.settings import Settings
+from bridge.web.auth import Auth
+
+Check = Callable[[], Awaitable[None]]
+"""A readiness check: returns when all is well, raises BridgeError that says what is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The running server's parts, opened by `app.py` before the first request and closed after the last."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    feed: EventFeed
+    calls: CallTaker
+    auth: Auth
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    """By name, what `/readyz` asks."""
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server begins to shut down: not ready any more, no new calls."""
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when calls are done: live subscribers are sent away."""
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
