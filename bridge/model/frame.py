@@ -31,15 +31,23 @@ class AudioFrame:
         """Position behind the last sample."""
         return self.position + len(self.samples)
 
+    @property
+    def peak(self) -> float:
+        """The largest absolute value, 0 when empty. Worked out at every call (2 µs for 20 ms): ask once."""
+        return max(float(self.samples.max()), -float(self.samples.min())) if len(self.samples) else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Audio that never came: `audio/` has put silence of the same length in its place."""
+    """Audio that never came: `audio/` puts silence of the same length in its place, right behind this value."""
 
     leg: Leg
     position: int
     samples: int
     reason: str = "lost"
+    """`lost` on the way, `not_sent` (timestamps skip, nothing is missing in the count: a carrier that sends nothing
+    while nobody speaks), `corrupt` (it came and could not be decoded), or what the carrier gave as its reason.
+    """
 
 
 def to_ms(samples: int) -> int:

@@ -1,0 +1,35 @@
+"""What a carrier's timestamps mean as positions: one clock a stream, shared by its legs."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from bridge.model.frame import SAMPLE_RATE, from_ms
+
+JUMP: Final = 60 * SAMPLE_RATE
+"""A timestamp further off than this has not been silence: the carrier's clock has jumped."""
+
+
+class StreamClock:
+    """Timestamps in milliseconds → positions at 16 kHz since the stream's start.
+
+    Legs share it, so that a leg that begins or speaks again after minutes is known by the other's time to be late, and
+    not by a jump of the clock; and so that a clock that does jump (or starts at the Unix epoch) moves both alike.
+    """
+
+    def __init__(self) -> None:
+        self._origin = 0
+        self._latest = 0
+
+    def position(self, timestamp_ms: float | None, due: int) -> int | None:
+        """Where the carrier says that a sample belongs, while by count it belongs at `due`. None if it does not say."""
+        if timestamp_ms is None or not math.isfinite(timestamp_ms):
+            return None
+        said = from_ms(timestamp_ms) - self._origin
+        reference = max(due, self._latest)
+        if not due - JUMP <= said <= reference + JUMP:
+            self._origin += said - reference
+            said = reference
+        self._latest = max(self._latest, said)
+        return said
