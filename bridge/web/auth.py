@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -25,6 +25,7 @@ MAX_CREDENTIAL: Final = 4096
 
 ISSUER: Final = "callbridge"
 ALGORITHM: Final = "HS256"
+PURPOSE: Final = b"callbridge tokens"
 
 
 class Scope(StrEnum):
@@ -69,10 +70,13 @@ class Token:
 
 
 class TokenSigner:
-    """Makes and reads short-lived tokens: JWT, HS256, one key for the installation."""
+    """Makes and reads short-lived tokens: JWT, HS256.
 
-    def __init__(self, secret_key: bytes, clock: Clock) -> None:
-        self._key = hmac.digest(secret_key, b"callbridge/tokens/v1", hashlib.sha256)
+    `secret_keys` are the installation's: the first signs, all are read, so that one can be replaced.
+    """
+
+    def __init__(self, secret_keys: Sequence[str], clock: Clock) -> None:
+        self._keys = [hmac.digest(key.encode(), PURPOSE, hashlib.sha256) for key in secret_keys]
         self._clock = clock
 
     def issue(self, *, tenant: str, identity: str, scopes: Iterable[Scope], lifetime_s: int) -> Token:
@@ -90,20 +94,18 @@ class TokenSigner:
             "iat": issued,
             "exp": issued + lifetime_s,
         }
-        token = jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        token = jwt.encode(claims, self._keys[0], algorithm=ALGORITHM)
         return Token(token=token, identity=identity, scopes=wanted, expires_at=float(issued + lifetime_s))
 
     def read(self, token: str) -> Principal | None:
         """None for a token that is not ours, was changed, or has expired."""
+        return next((found for key in self._keys if (found := self._read(token, key)) is not None), None)
+
+    def _read(self, token: str, key: bytes) -> Principal | None:
+        # Expiry is judged below, by the injected clock; PyJWT would ask the machine's.
+        options: Any = {"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False}
         try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                issuer=ISSUER,
-                # Expiry is judged below, by the injected clock; PyJWT would ask the machine's.
-                options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
-            )
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options=options)
             if claims["exp"] <= self._clock.now():
                 return None
             scopes = frozenset(Scope(scope) for scope in claims["scopes"]) & TOKEN_SCOPES

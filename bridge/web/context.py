@@ -28,6 +28,8 @@ class Context:
     auth: Auth
     checks: Mapping[str, Check] = field(default_factory=dict)
     """By name, what `/readyz` asks."""
+    patience_s: float = 10
+    """How long a live subscriber may take to accept one event before it is cut."""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server begins to shut down: not ready any more, no new calls."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
