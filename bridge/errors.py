@@ -4,7 +4,9 @@ BridgeError
 ├── CarrierError                 the carrier's fault; ends that call only
 │   ├── CarrierProtocolError     a message its protocol forbids, or one that cannot be read
 │   ├── UnsupportedMediaError    an encoding, rate or channel count nobody here decodes
-│   └── CarrierAuthError         a signature or token that is missing or wrong
+│   ├── CarrierAuthError         a signature or token that is missing or wrong
+│   ├── CarrierSilentError       nothing, where something was due long ago
+│   └── CarrierFloodError        far more messages than a call can have
 ├── RequestError                 the client's fault; HTTP 4xx
 │   ├── InvalidRequestError · NotFoundError · ConflictError · UnauthorisedError · ForbiddenError · TooManyRequestsError
 ├── CapacityError                no room for another call; try later
@@ -59,6 +61,22 @@ class CarrierAuthError(CarrierError):
 
     code = "carrier_unauthorised"
     status = 403
+    close_code = 1008
+
+
+class CarrierSilentError(CarrierError):
+    """A media socket that never starts its stream, or has gone quiet."""
+
+    code = "carrier_silent"
+    status = 408
+    close_code = 1008
+
+
+class CarrierFloodError(CarrierError):
+    """Far more messages a second than a call can have: they would take the time of other calls."""
+
+    code = "carrier_flood"
+    status = 429
     close_code = 1008
 
 

@@ -3,30 +3,141 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import web
 
 from bridge.dialects import DIALECTS, Dialect, Proof
-from bridge.errors import (
-    BridgeError,
-    CapacityError,
-    CarrierAuthError,
-    CarrierError,
-    CarrierFloodError,
-    CarrierProtocolError,
-    CarrierSilentError,
-)
-from bridge.ingest.conversation import Conversation, Handshake
-from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS, MEDIA_MESSAGES
-from bridge.model.stream import StreamItem, StreamStarted, StreamStopped
-from bridge.web.auth import Principal, Scope
+from bridge.errors import BridgeError, CapacityError, CarrierAuthError
+from bridge.ingest.conversation import Handshake
+from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
+from bridge.model.stream import StreamStarted
+from bridge.settings import Settings
+from bridge.web.auth import DEFAULT_TENANT, Principal, Scope
 from bridge.web.context import CONTEXT, Context
+from bridge.web.media_socket import MediaSocket
 
 log = structlog.get_logger(__name__)
+
+MAX_MESSAGE: Final = 256 * 1024
+"""Bytes. 64 KiB of audio in base64, several times over; a carrier sends 20 ms at a time."""
+
+HEARTBEAT_S: Final = 20.0
+"""Between our pings, where the dialect bears them: a dead connection is noticed though nothing was due on it."""
+
+CLOSE_WAIT_S: Final = 2.0
+"""For the carrier's closing frame, once ours is sent."""
+
+TOKEN: Final = "token"  # noqa: S105 - a parameter's name
+"""The custom parameter, and the query value, that carries a credential."""
+
+SOCKETS: web.AppKey[set[MediaSocket]] = web.AppKey("media sockets", set)
+
+
+def add_routes(app: web.Application) -> None:
+    """A route for every dialect in the table."""
+    app[SOCKETS] = set()
+    app.router.add_routes([web.get(dialect.path, partial(_media, dialect=dialect)) for dialect in DIALECTS.values()])
+
+
+async def leave(app: web.Application) -> None:
+    """The server shuts down: every call in progress ends as `drained`. Returns when all sockets have been told."""
+    await asyncio.gather(*(media.leave() for media in app[SOCKETS]))
+
+
+async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamResponse:
+    """One carrier connection. What can be refused is refused before the upgrade, by HTTP status."""
+    context = request.app[CONTEXT]
+    handshake = Handshake(url=_public_url(request, context.settings), headers=request.headers, query=request.query)
+    try:
+        principal = await _admit(request, dialect, handshake, context)
+        _check_room(context)
+    except BridgeError as error:
+        CALLS_REFUSED.labels(dialect.name, error.code).inc()
+        raise
+    socket = web.WebSocketResponse(
+        protocols=dialect.subprotocols,
+        heartbeat=HEARTBEAT_S if dialect.heartbeat else None,
+        max_msg_size=MAX_MESSAGE,
+        timeout=CLOSE_WAIT_S,
+    )
+    await socket.prepare(request)
+    conversation = dialect.hear(handshake)
+    media = MediaSocket(socket, conversation, dialect=dialect.name, clock=context.clock, settings=context.settings)
+    request.app[SOCKETS].add(media)
+    try:
+        await _converse(media, dialect, principal, context)
+    finally:
+        request.app[SOCKETS].discard(media)
+    return socket
+
+
+async def _converse(media: MediaSocket, dialect: Dialect, principal: Principal | None, context: Context) -> None:
+    """From the upgrade to the closing frame. Whatever goes wrong ends this call alone, by a close code."""
+    fault: BridgeError | None = None
+    try:
+        async with aclosing(media.items()) as items:
+            started = await anext(items, None)
+            if isinstance(started, StreamStarted):
+                principal = principal or await _principal(started, context)
+                await context.calls.take(_without_token(started), items, tenant=principal.tenant)
+    except BridgeError as error:
+        fault = error
+    except Exception:
+        log.exception("media socket failed", dialect=dialect.name)
+        fault = BridgeError("something went wrong on our side")
+    fault = fault or media.fault
+    if fault is not None:
+        MEDIA_ERRORS.labels(dialect.name, fault.code).inc()
+        log.warning("media stream ended by a fault", dialect=dialect.name, code=fault.code, reason=fault.message)
+    await media.close(fault)
+
+
+async def _admit(request: web.Request, dialect: Dialect, handshake: Handshake, context: Context) -> Principal | None:
+    """Who calls; None when only a token in the stream's start will tell.
+
+    A signature is required once its secret is set; a good Bearer credential stands in for it, so that `play` and other
+    senders can call the same address. Raises CarrierAuthError, UnauthorisedError, ForbiddenError.
+    """
+    presented = "Authorization" in request.headers or TOKEN in request.query
+    signed = dialect.signed(handshake, context.settings)
+    if signed:
+        return Principal(tenant=DEFAULT_TENANT, scopes=frozenset({Scope.MEDIA}), identity=dialect.name)
+    if signed is False and not presented:
+        raise CarrierAuthError("the signature of this upgrade is missing or wrong")
+    if not presented and Proof.PARAMETER in dialect.proofs and context.settings.auth != "off":
+        return None
+    principal = await context.auth.principal(request)
+    principal.need(Scope.MEDIA)
+    return principal
+
+
+async def _principal(started: StreamStarted, context: Context) -> Principal:
+    """Whose token the stream's start carries. Raises CarrierAuthError, ForbiddenError."""
+    principal = await context.auth.identify(started.parameters.get(TOKEN, ""))
+    if principal is None:
+        raise CarrierAuthError("the stream's parameters carry no token that is known here")
+    principal.need(Scope.MEDIA)
+    return principal
+
+
+def _without_token(started: StreamStarted) -> StreamStarted:
+    """What goes on into events and the store holds no credential."""
+    kept = {name: value for name, value in started.parameters.items() if name != TOKEN}
+    return replace(started, parameters=kept)
+
+
+def _check_room(context: Context) -> None:
+    if context.leaving.is_set():
+        raise CapacityError("this server is shutting down", retry_after=5)
+    context.calls.check_room()
+
+
+def _public_url(request: web.Request, settings: Settings) -> str:
+    """The address the carrier was given: behind a proxy, only the settings know."""
+    public = settings.public_url or f"{request.scheme}://{request.host}"
+    return f"ws{public.removeprefix('http')}{request.path_qs}"

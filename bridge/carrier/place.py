@@ -1,0 +1,178 @@
+"""Placing a call: the carrier's messages over a real WebSocket, each when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from socket import SHUT_RDWR
+from typing import Final
+
+import aiohttp
+import numpy as np
+import numpy.typing as npt
+
+from bridge.carrier.audio import EncodedAudio
+from bridge.carrier.faults import NO_FAULTS, Faults, disturb
+from bridge.carrier.side import CarrierSide, Key, Message, Timed, conversation
+from bridge.ports import Clock
+
+MAX_RECEIVED: Final = 1000
+"""Messages kept of what comes back; later ones are counted in `received_count` alone."""
+
+BREATH: Final = 32
+"""Messages sent in one go before other calls of this process get their turn, when the call is behind its time."""
+
+
+class CallRefusedError(Exception):
+    """The other side did not open the socket. `status` is its HTTP answer, None when there was none."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(slots=True)
+class CallReport:
+    """How a call went; filled in while it goes. Clock times are the carrier's `Clock.now()`."""
+
+    audio: EncodedAudio
+    sent: npt.NDArray[np.float64] = field(init=False)
+    """By frame number: when it was sent (its first copy); NaN where it was not, or not yet."""
+    messages_sent: int = 0
+    behind_s: float = 0.0
+    """The most by which a message was sent later than it was due."""
+    received: list[Message] = field(default_factory=list)
+    received_count: int = 0
+    close_code: int | None = None
+    """What the other side closed with; None when the connection was cut, or we hung up without a word."""
+    close_reason: str = ""
+    ended_at: float = math.nan
+
+    def __post_init__(self) -> None:
+        self.sent = np.full(len(self.audio.frames), np.nan)
+
+    def sent_at(self, at_ms: float) -> float:
+        """When the sample at `at_ms` of any leg was sent; NaN for one that was lost or lies outside the call."""
+        frame = int(at_ms // self.audio.frame_ms)
+        return float(self.sent[frame]) if 0 <= frame < len(self.sent) else math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a call is placed."""
+
+    speed: float = 1.0
+    """Times real time; `math.inf` sends as fast as the other side takes it."""
+    delay_s: float = 0.0
+    """Waited before the first message, so that many calls do not march in step."""
+    keys: Sequence[Key] = ()
+    faults: Faults = NO_FAULTS
+
+
+ORDINARY: Final = Manner()
+
+
+async def place_call(
+    url: str,
+    audio: EncodedAudio,
+    side: CarrierSide,
+    *,
+    clock: Clock,
+    manner: Manner = ORDINARY,
+    headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = (),
+    report: CallReport | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> CallReport:
+    """Be a carrier for one call, from the upgrade to the closing frame.
+
+    `report` is given by who wants to read it while the call goes on; `progress` is told the ms of the call sent so
+    far. Raises CallRefusedError when the socket does not open. A call that the other side ends is reported, not raised.
+    """
+    report = report or CallReport(audio)
+    line = disturb(conversation(side, audio, manner.keys), manner.faults)
+    await clock.sleep(manner.delay_s)
+    async with aiohttp.ClientSession() as session:
+        socket = await _dial(session, url, {**side.headers(url), **(headers or {})}, subprotocols)
+        listening = asyncio.create_task(_listen(socket, report))
+        try:
+            async for timed in _paced(line, manner.speed, clock, report):
+                if listening.done():
+                    break
+                await _send(socket, timed, clock, report)
+                if progress is not None:
+                    progress(timed.due_ms)
+            if math.isfinite(manner.faults.hang_up_at_ms):
+                _cut(socket)
+            await socket.close()
+        finally:
+            await listening
+    report.close_code = report.close_code or socket.close_code
+    report.ended_at = clock.now()
+    return report
+
+
+async def _dial(
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], subprotocols: Sequence[str]
+) -> aiohttp.ClientWebSocketResponse:
+    try:
+        return await session.ws_connect(url, headers=headers, protocols=subprotocols)
+    except aiohttp.WSServerHandshakeError as error:
+        raise CallRefusedError(f"HTTP {error.status} {_phrase(error.status)}".rstrip(), error.status) from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an address that is none
+        raise CallRefusedError(str(error)) from None
+
+
+def _phrase(status: int) -> str:
+    return next((known.phrase for known in HTTPStatus if known == status), "")
+
+
+async def _paced(line: Iterable[Timed], speed: float, clock: Clock, report: CallReport) -> AsyncIterator[Timed]:
+    """Each message when it is due. One that is behind its time goes at once: nothing is skipped."""
+    began = clock.monotonic()
+    for number, timed in enumerate(line):
+        ahead = began + timed.due_ms / 1000 / speed - clock.monotonic()
+        if ahead > 0:
+            await clock.sleep(ahead)
+        else:
+            report.behind_s = max(report.behind_s, -ahead)
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        yield timed
+
+
+async def _send(socket: aiohttp.ClientWebSocketResponse, timed: Timed, clock: Clock, report: CallReport) -> None:
+    """Sending waits while the other side does not read: what it does to a real carrier shows in `behind_s`."""
+    if timed.frame is not None and math.isnan(report.sent[timed.frame]):
+        report.sent[timed.frame] = clock.now()
+    try:
+        if isinstance(timed.message, bytes):
+            await socket.send_bytes(timed.message)
+        else:
+            await socket.send_str(timed.message)
+    except ConnectionError:
+        return  # the other side has gone: `_listen` has seen it too, and says why
+    report.messages_sent += 1
+
+
+async def _listen(socket: aiohttp.ClientWebSocketResponse, report: CallReport) -> None:
+    while True:
+        message = await socket.receive()
+        if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+            report.received_count += 1
+            if len(report.received) < MAX_RECEIVED:
+                report.received.append(message.data)
+        else:
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                report.close_code, report.close_reason = message.data, message.extra or ""
+            return
+
+
+def _cut(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """As a network fails: the connection ends, and no closing frame says so."""
+    line = socket.get_extra_info("socket")
+    if line is not None:
+        line.shutdown(SHUT_RDWR)

@@ -1,0 +1,84 @@
+"""The one table of dialects: routes, `callbridge play --dialect` and the documents are made from it.
+
+A new carrier is a file in `ingest/`, a file in `carrier/`, and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from bridge.carrier.side import SideMaker
+from bridge.carrier.twilio import TwilioSide
+from bridge.ingest.conversation import Conversation, Handshake
+from bridge.ingest.twilio import TwilioStream
+from bridge.ingest.twilio_signature import upgrade_is_signed
+from bridge.settings import Settings
+
+
+class Frames(StrEnum):
+    """What a dialect's WebSocket messages are."""
+
+    TEXT = "text"
+    BINARY = "binary"
+    BOTH = "text and binary"
+
+
+class Proof(StrEnum):
+    """How a carrier shows that it may call."""
+
+    SIGNATURE = "signature"
+    """The carrier signs its upgrade; checked, and then required, once its secret is set."""
+    BEARER = "Authorization: Bearer"
+    QUERY = "?token="
+    PARAMETER = "token parameter"
+    """A custom parameter of the stream's start: nothing is heard before it has been checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One way in which carriers send calls over a WebSocket."""
+
+    name: str
+    title: str
+    summary: str
+    frames: Frames
+    proofs: tuple[Proof, ...]
+    """What the dialect can carry, the strongest first."""
+    hear: Callable[[Handshake], Conversation]
+    """Our half of a conversation."""
+    speak: SideMaker
+    """The carrier's half."""
+    signed: Callable[[Handshake, Settings], bool | None] = lambda _handshake, _settings: None
+    """Whether the upgrade's signature is right; None where no secret is set to check it with."""
+    subprotocols: tuple[str, ...] = ()
+    heartbeat: bool = True
+    """Whether the carrier bears WebSocket pings from us."""
+
+    @property
+    def path(self) -> str:
+        return f"/v1/media/{self.name}"
+
+
+def _twilio_signed(handshake: Handshake, settings: Settings) -> bool | None:
+    secret = settings.twilio_auth_token
+    return None if secret is None else upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers)
+
+
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    dialect.name: dialect
+    for dialect in (
+        Dialect(
+            name="twilio",
+            title="Twilio Media Streams",
+            summary="<Start><Stream> and <Connect><Stream>: both parties as tracks of their own, μ-law at 8 kHz",
+            frames=Frames.TEXT,
+            proofs=(Proof.SIGNATURE, Proof.BEARER, Proof.PARAMETER),
+            hear=lambda _handshake: TwilioStream(),
+            speak=TwilioSide,
+            signed=_twilio_signed,
+        ),
+    )
+}

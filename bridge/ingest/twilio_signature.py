@@ -1,0 +1,76 @@
+"""Twilio's signatures: on the WebSocket upgrade and on webhooks (twilio.com/docs/usage/security). Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+SIGNATURE: Final = "X-Twilio-Signature"
+SETTINGS: Final = "X-Twilio-Webhooks-Signature-Settings"
+"""`key=<id>,algorithm=HMAC_SHA256`, sent when the secret is a shared key's; absent means SHA-1 and the auth token."""
+
+HASHES: Final = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
+PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+
+
+def sign(secret: str, url: str, form: Iterable[tuple[str, str]] = (), *, algorithm: str = "HMAC_SHA1") -> str:
+    """Base64 of the HMAC over `url` and then every distinct field of `form`, name and value, sorted by bytes.
+
+    Raises KeyError for an algorithm that Twilio has not named.
+    """
+    fields = sorted({(name.encode(), value.encode()) for name, value in form})
+    message = url.encode() + b"".join(name + value for name, value in fields)
+    return base64.b64encode(hmac.digest(secret.encode(), message, HASHES[algorithm])).decode()
+
+
+def upgrade_is_signed(secret: str, url: str, headers: Mapping[str, str]) -> bool:
+    """Whether a media socket's upgrade was signed for `url`. TLS may end before us, so `wss` is tried for `ws`."""
+    schemes = [url, "wss" + url.removeprefix("ws")] if url.startswith("ws:") else [url]
+    return any(_matches(secret, scheme, (), headers) for scheme in schemes)
+
+
+def form_is_signed(secret: str, url: str, form: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> bool:
+    """Whether a webhook with a form body (or none) was signed for `url`, its query string included."""
+    return _matches(secret, url, tuple(form), headers)
+
+
+def body_is_signed(secret: str, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether a webhook with any other body was signed: its hash stands in the URL, and the URL alone is signed."""
+    named = parse_qs(urlsplit(url).query).get("bodySHA256", [""])[0]
+    return _same(hashlib.sha256(body).hexdigest(), named.lower()) and _matches(secret, url, (), headers)
+
+
+def _matches(secret: str, url: str, form: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> bool:
+    algorithm = _algorithm(headers.get(SETTINGS, ""))
+    if algorithm not in HASHES:
+        return False
+    given = headers.get(SIGNATURE, "")
+    return any(_same(sign(secret, spelt, form, algorithm=algorithm), given) for spelt in _with_and_without_port(url))
+
+
+def _algorithm(settings: str) -> str:
+    for setting in settings.split(","):
+        name, _, value = setting.partition("=")
+        if name.strip() == "algorithm" and value.strip():
+            return value.strip().upper()
+    return "HMAC_SHA1"
+
+
+def _with_and_without_port(url: str) -> Iterable[str]:
+    """Twilio signs now one, now the other spelling of the same address."""
+    yield url
+    found = urlsplit(url)
+    usual = f":{PORTS.get(found.scheme, '')}"
+    if found.netloc.endswith(usual):
+        yield urlunsplit(found._replace(netloc=found.netloc.removesuffix(usual)))
+    elif ":" not in found.netloc.rpartition("]")[2]:  # behind the brackets of an IPv6 address
+        yield urlunsplit(found._replace(netloc=found.netloc + usual))
+
+
+def _same(expected: str, given: str) -> bool:
+    """In constant time; bytes, because a peer's header need not be ASCII."""
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,190 @@
+"""A carrier's socket read as a conversation: items out, deadlines kept, floods cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, Final
+
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+
+from bridge.errors import (
+    BridgeError,
+    CapacityError,
+    CarrierError,
+    CarrierFloodError,
+    CarrierProtocolError,
+    CarrierSilentError,
+    RequestError,
+)
+from bridge.ingest.conversation import Conversation
+from bridge.metrics import MEDIA_MESSAGES
+from bridge.model.stream import StreamItem, StreamStarted, StreamStopped
+from bridge.ports import Clock
+from bridge.settings import Settings
+
+LATE_MEDIA_S: Final = 1.0
+"""How long a socket is read on after its `stop`: what was on its way belongs to the call."""
+
+MESSAGES_A_SECOND: Final = 2000.0
+"""A two-party call has 100; this is one played at twenty times its speed."""
+MESSAGE_BURST: Final = 20_000.0
+"""Let through at any pace: ten seconds at the rate above. A line that stalls and recovers stays far below."""
+
+BREATH: Final = 64
+"""Messages read in one go before others get their turn: some 2 ms. A full socket buffer would never yield by itself."""
+
+REASON_BYTES: Final = 123
+"""RFC 6455 §5.5: a control frame holds 125 bytes, two of them the code."""
+
+
+class MediaSocket:
+    """One carrier's messages as items.
+
+    Nothing is queued here: a message is read when the call asks for the next item. Until then it stays in aiohttp's
+    reader (64 KiB, then reading pauses) and behind it in TCP, where it holds back the carrier.
+    """
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        conversation: Conversation,
+        *,
+        dialect: str,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._socket = socket
+        self._conversation = conversation
+        self._clock = clock
+        self._settings = settings
+        self._allowance = Allowance(clock, rate=MESSAGES_A_SECOND, burst=MESSAGE_BURST)
+        self._counted = MEDIA_MESSAGES.labels(dialect)
+        self._unread = BREATH
+        self._waiting_since = math.inf
+        self._alarm: asyncio.Task[None] | None = None
+        self._ending = "closed"
+        self.fault: CarrierError | None = None
+        """What the carrier did wrong, if it did."""
+
+    async def items(self) -> AsyncGenerator[StreamItem, None]:
+        """Everything the carrier says. Once started, exactly one StreamStopped is among it.
+
+        Its reason is the carrier's own (`hangup`), `closed` when the socket ended without a word, `idle` when the
+        carrier went quiet, `drained` after `leave`. Raises CarrierError.
+        """
+        started = stopped = False
+        self._set_alarm(self._expect_start())
+        try:
+            while (message := await self._next()) is not None:
+                for item in self._conversation.receive(message):
+                    if isinstance(item, StreamStarted):
+                        started = True
+                        self._set_alarm(self._expect_life())
+                    elif isinstance(item, StreamStopped):
+                        stopped = True
+                        self._set_alarm(self._expect_close())
+                    yield item
+        except CarrierError as error:
+            self.fault = error
+            raise
+        finally:
+            self._counted.inc(BREATH - self._unread)
+        if started and not stopped:
+            yield StreamStopped(reason=self._ending)
+
+    async def leave(self) -> None:
+        """The server goes away: end the conversation as drained."""
+        self._ending = "drained"
+        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is shutting down")
+
+    async def close(self, fault: BridgeError | None) -> None:
+        """Close the socket, if it is still open, with a code and a reason that say why."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await self._socket.close(code=_close_code(fault), message=_reason(fault))
+
+    async def _next(self) -> str | bytes | None:
+        """The next message; None when the socket has ended."""
+        self._waiting_since = self._clock.monotonic()
+        message = await self._socket.receive()
+        self._waiting_since = math.inf
+        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+            self._unread -= 1
+            if not self._unread:
+                await self._breathe()
+            data: str | bytes = message.data
+            return data
+        if isinstance(message.data, WebSocketError):  # too large, not UTF-8, no WebSocket at all
+            raise CarrierProtocolError(str(message.data))
+        return None
+
+    async def _breathe(self) -> None:
+        self._unread = BREATH
+        self._counted.inc(BREATH)
+        if not self._allowance.spend(BREATH):
+            raise CarrierFloodError(f"more than {MESSAGES_A_SECOND:.0f} messages a second")
+        await asyncio.sleep(0)
+
+    # -- deadlines: one at a time, each ends the socket; `_next` then sees it closing ------------------------------
+
+    def _set_alarm(self, alarm: Coroutine[Any, Any, None]) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.create_task(alarm)
+
+    async def _expect_start(self) -> None:
+        limit = self._settings.start_timeout_s
+        await self._clock.sleep(limit)
+        await self._give_up(CarrierSilentError(f"no stream started within {limit:g} s"))
+
+    async def _expect_life(self) -> None:
+        """Only waiting counts: a call that is slow to take its audio is not a carrier gone quiet."""
+        limit = self._settings.idle_timeout_s
+        while (left := self._waiting_since + limit - self._clock.monotonic()) > 0:
+            await self._clock.sleep(min(left, limit))
+        self._ending = "idle"
+        await self._give_up(CarrierSilentError(f"nothing came for {limit:g} s"))
+
+    async def _expect_close(self) -> None:
+        await self._clock.sleep(LATE_MEDIA_S)
+        await self._socket.close()
+
+    async def _give_up(self, fault: CarrierError) -> None:
+        self.fault = fault
+        await self._socket.close(code=_close_code(fault), message=_reason(fault))
+
+
+class Allowance:
+    """Messages that may still come: a bucket that fills at `rate` a second up to `burst`."""
+
+    def __init__(self, clock: Clock, *, rate: float, burst: float) -> None:
+        self._clock = clock
+        self._rate = rate
+        self._burst = self._left = burst
+        self._filled_at = clock.monotonic()
+
+    def spend(self, messages: int) -> bool:
+        """False when there were not so many left."""
+        now = self._clock.monotonic()
+        self._left = min(self._burst, self._left + (now - self._filled_at) * self._rate) - messages
+        self._filled_at = now
+        return self._left >= 0
+
+
+def _close_code(fault: BridgeError | None) -> int:
+    """RFC 6455 §7.4.1, as the fault says it."""
+    if fault is None:
+        return WSCloseCode.OK
+    if isinstance(fault, CarrierError):
+        return fault.close_code
+    if isinstance(fault, CapacityError):
+        return WSCloseCode.TRY_AGAIN_LATER
+    return WSCloseCode.POLICY_VIOLATION if isinstance(fault, RequestError) else WSCloseCode.INTERNAL_ERROR
+
+
+def _reason(fault: BridgeError | None) -> bytes:
+    """`code: message`, cut to what a closing frame holds without cutting a character in two."""
+    text = "" if fault is None else f"{fault.code}: {fault.message}"
+    return text.encode()[:REASON_BYTES].decode(errors="ignore").encode()
