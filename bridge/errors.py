@@ -8,7 +8,8 @@ BridgeError
 │   ├── CarrierSilentError       nothing, where something was due long ago
 │   └── CarrierFloodError        far more messages than a call can have
 ├── RequestError                 the client's fault; HTTP 4xx
-│   ├── InvalidRequestError · NotFoundError · ConflictError · UnauthorisedError · ForbiddenError · TooManyRequestsError
+│   ├── InvalidRequestError · NotFoundError · ConflictError · UnauthorisedError · ForbiddenError · SlowReaderError ·
+│     TooManyRequestsError
 ├── CapacityError                no room for another call; try later
 ├── EngineError                  the recogniser failed on one piece of speech; that piece is named as a gap
 ├── StoreError                   the database refused or is away
@@ -120,6 +121,14 @@ class ConflictError(RequestError):
 
     code = "conflict"
     status = 409
+
+
+class SlowReaderError(RequestError):
+    """A live reader fell too far behind. Read again from the last `seq`, call by call."""
+
+    code = "too_slow"
+    status = 409
+    retryable = True
 
 
 class TooManyRequestsError(RequestError):

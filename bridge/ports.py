@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bridge.model.events import Body, Event
 from bridge.model.frame import Samples
@@ -74,6 +75,13 @@ class DecodedWord:
     start: int
     end: int
     probability: float
+    space: bool = True
+    """Whether a space stands before it; languages that write none between words have none here."""
+
+    @property
+    def spaced(self) -> str:
+        """The word with its space."""
+        return f" {self.text}" if self.space else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,17 @@ class Decoded:
     no_speech_probability: float
     words: tuple[DecodedWord, ...] = ()
     retried: bool = False
+
+    @classmethod
+    def nothing(cls, language: str) -> Decoded:
+        """What silence says."""
+        return cls(
+            text="",
+            language=language,
+            language_probability=0.0,
+            average_log_probability=0.0,
+            no_speech_probability=1.0,
+        )
 
 
 class Engine(Protocol):
@@ -111,17 +130,32 @@ class EventSink(Protocol):
     """Where a call's events go: kept first, then shown."""
 
     def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None:
-        """A call begins (or goes on after `last_seq`)."""
+        """A call begins (or goes on after `last_seq`). Raises ConflictError when it is open already."""
         ...
 
     async def publish(self, call_id: str, body: Body) -> None:
         """Stamp, keep, show. Returns when the event is durable; for partials at once, and the store may
         never see one that a newer partial of the same segment has overtaken.
+
+        Raises NotFoundError for a call that is not open, ConflictError when another call has taken its id: then it
+        is not open any more.
         """
         ...
 
     async def settled(self, call_id: str) -> None:
-        """The text of an ended call stands: its held deliveries may go out."""
+        """The text of an ended call stands: its held deliveries may go out. Closes the call."""
+        ...
+
+
+class EventBoard(Protocol):
+    """Where events go once they are kept, for subscribers to find: in this process, or a stream that all nodes read."""
+
+    async def show(self, events: Sequence[Event]) -> None:
+        """Durable events, each call's in order of `seq`. Never raises: live views may suffer, calls may not."""
+        ...
+
+    async def finish(self, tenant: str, call_id: str) -> None:
+        """The call has ended and is settled: no event of it will follow."""
         ...
 
 
@@ -141,6 +175,9 @@ class EventFeed(Protocol):
 
 
 # -- keeping -------------------------------------------------------------------------------------------------------
+
+SETTLE_LIMIT_S: Final = 120.0
+"""How long after a call's end its `call.completed` waits for the settled text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,16 +231,30 @@ class CallStore(Protocol):
 class Outbox(Protocol):
     """Webhook deliveries, from due to done."""
 
-    async def claim(self, now: float, *, lease_s: float, limit: int) -> Sequence[tuple[Delivery, Endpoint]]:
-        """Due deliveries, each leased to the caller alone until `now + lease_s`; fair between endpoints."""
+    async def claim(
+        self, now: float, *, lease_s: float, limit: int, each: int, room: Mapping[str, int]
+    ) -> Sequence[tuple[Delivery, Endpoint]]:
+        """Up to `limit` due deliveries of enabled endpoints, each leased to the caller alone until `now + lease_s`.
+
+        Endpoints are served in turn, each with `each` deliveries at most, or as many as `room` says for its id: what
+        one endpoint has waiting delays no other. A held delivery whose time is up comes with the text as it stands.
+        """
         ...
 
     async def record(self, delivery_id: str, attempt: Attempt, *, next_due: float | None, delivered: bool) -> None:
         """A try has ended: delivered, due again at `next_due`, or (None) exhausted."""
         ...
 
+    async def release(self, delivery_ids: Sequence[str], now: float) -> None:
+        """Give leases back: due again now, the try not counted."""
+        ...
+
     async def next_due(self) -> float | None:
-        """When the earliest open delivery is due; None when there is none."""
+        """When the earliest open delivery of an enabled endpoint is due; None when there is none."""
+        ...
+
+    def changed(self) -> asyncio.Event:
+        """Set once this process makes deliveries due: take it before `claim`, wait on it when nothing was claimed."""
         ...
 
     async def deliveries(self, tenant: str, endpoint_id: str, *, limit: int) -> Sequence[Delivery]:

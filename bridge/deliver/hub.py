@@ -1,0 +1,136 @@
+"""Events as subscribers read them: recent ones from memory, older ones from the store.
+
+Nothing is sent to anybody. Each subscriber keeps its own place and reads on from there when it can, so however many
+there are and however slow, a call is not held up and nothing piles up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from bridge.errors import SlowReaderError
+from bridge.model.events import Event
+from bridge.ports import CallStore
+from bridge.pulse import Pulse
+
+RECENT_OF_CALL: Final = 128
+"""Events of a live call in memory; who is further behind reads the store."""
+RECENT_OF_TENANT: Final = 2_048
+"""Events of a watched tenant in memory; who is further behind is told so."""
+PAGE: Final = 200
+"""Events read from the store at once."""
+
+
+class _Recent:
+    """The newest events in a row, each with a place that counts up by one."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._events: list[Event] = []
+        self._first = 1
+        """The place of the oldest event here."""
+        self.news = Pulse()
+        self.watched = 0
+
+    @property
+    def last(self) -> int:
+        return self._first + len(self._events) - 1
+
+    def put(self, place: int, event: Event) -> None:
+        if place != self.last + 1:  # a call that goes on after a restart: what came before is in the store
+            self._events.clear()
+            self._first = place
+        self._events.append(event)
+        if len(self._events) >= 2 * self._kept:  # in large bites, so that each costs little
+            self._first += self._kept
+            del self._events[: self._kept]
+
+    def behind(self, place: int) -> Sequence[Event] | None:
+        """Up to a page of events after `place`; None when the next one is not here any more."""
+        start = place + 1 - self._first
+        return self._events[start : start + PAGE] if start >= 0 else None
+
+
+class _LiveCall(_Recent):
+    """A call that goes on, or that somebody waits for."""
+
+    def __init__(self) -> None:
+        super().__init__(RECENT_OF_CALL)
+        self.live = False
+        """Whether the journal of this process tells its events."""
+        self.finished = False
+
+
+class Hub:
+    """The `EventBoard` and `EventFeed` ports, for one process."""
+
+    def __init__(self, store: CallStore) -> None:
+        self._store = store
+        self._calls: dict[str, _LiveCall] = {}
+        self._tenants: dict[str, _Recent] = {}
+
+    async def show(self, events: Sequence[Event]) -> None:
+        told: set[_Recent] = set()
+        for event in events:
+            call = self._calls.setdefault(event.call_id, _LiveCall())
+            call.live = True
+            call.put(event.seq, event)
+            told.add(call)
+            if (tenant := self._tenants.get(event.tenant)) is not None:
+                tenant.put(tenant.last + 1, event)
+                told.add(tenant)
+        for recent in told:
+            recent.news.send()
+
+    async def finish(self, tenant: str, call_id: str) -> None:
+        del tenant
+        if (call := self._calls.pop(call_id, None)) is not None:
+            call.finished = True
+            call.news.send()
+
+    async def call(self, tenant: str, call_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """The `EventFeed` port. Raises StoreError when older events cannot be read; resume at the last `seq`."""
+        recent = self._calls.setdefault(call_id, _LiveCall())  # before the store is asked: its end is not missed then
+        recent.watched += 1
+        try:
+            if (await self._store.call(tenant, call_id)).settled:
+                recent.finished = True
+            while True:
+                finished, news = recent.finished, recent.news.next()
+                events = recent.behind(after) if recent.live else None
+                if events is None:
+                    events = await self._store.events(tenant, call_id, after=after, limit=PAGE)
+                for event in events:
+                    after = event.seq
+                    yield event
+                if events:
+                    continue
+                if finished:
+                    return
+                await news.wait()
+        finally:
+            recent.watched -= 1
+            if not recent.watched and not recent.live and self._calls.get(call_id) is recent:
+                del self._calls[call_id]
+
+    async def tenant(self, tenant: str) -> AsyncIterator[Event]:
+        """The `EventFeed` port. Raises SlowReaderError when events went by unread; each call can still be resumed."""
+        recent = self._tenants.setdefault(tenant, _Recent(RECENT_OF_TENANT))
+        recent.watched += 1
+        after = recent.last
+        try:
+            while True:
+                news = recent.news.next()
+                events = recent.behind(after)
+                if events is None:
+                    raise SlowReaderError("too far behind the tenant's events")
+                for event in events:
+                    after += 1
+                    yield event
+                if not events:
+                    await news.wait()
+        finally:
+            recent.watched -= 1
+            if not recent.watched:
+                self._tenants.pop(tenant, None)

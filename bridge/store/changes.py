@@ -1,0 +1,177 @@
+"""What a batch of events means for the tables, worked out before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bridge.errors import ConflictError, NotFoundError
+from bridge.model.events import (
+    CallEnded,
+    CallStarted,
+    Event,
+    SpeakerUpdated,
+    TranscriptFinal,
+    TranscriptRevised,
+)
+from bridge.model.records import CallRecord, CallStatus, Delivery, DeliveryStatus
+from bridge.model.stream import Leg
+from bridge.model.words import Segment
+from bridge.ports import SETTLE_LIMIT_S
+from bridge.store.payloads import delivery_id, ended_payload, ended_type, event_payload
+
+SegmentKey = tuple[str, Leg, int]
+"""call_id, leg, number of the segment."""
+
+ALL: Final = "*"
+
+
+@dataclass(slots=True)
+class Changes:
+    """One transaction's worth of news, folded: each row is touched once, however often the batch spoke of it."""
+
+    calls: dict[str, CallRecord]
+    """By call_id: as it was, then as it will be."""
+    started: list[str] = field(default_factory=list)
+    ended: dict[str, Event] = field(default_factory=dict)
+    """By call_id, the `call.ended`."""
+    kept: dict[SegmentKey, Segment] = field(default_factory=dict)
+    gone: set[SegmentKey] = field(default_factory=set)
+    speakers: dict[SegmentKey, str] = field(default_factory=dict)
+    """New names for segments that are in the database and stay there."""
+
+    def add(self, event: Event) -> None:
+        """Raises NotFoundError for an event of no call, ConflictError for one out of order."""
+        body = event.body
+        if isinstance(body, CallStarted):
+            self._start(event, body)
+        call = self._next(event)
+        match body:
+            case CallEnded():
+                call = _ended(call, event, body)
+                self.ended[call.call_id] = event
+            case TranscriptFinal():
+                self._keep(call.call_id, body.as_segment())
+            case TranscriptRevised():
+                for replaced in body.replaces:
+                    self._drop((call.call_id, body.leg, replaced))
+                for segment in body.segments:
+                    self._keep(call.call_id, segment)
+            case SpeakerUpdated():
+                self._name((call.call_id, body.leg, body.segment), body.speaker)
+            case _:
+                pass
+        self.calls[call.call_id] = call
+
+    def rewritten(self) -> set[str]:
+        """Calls whose words are other than before."""
+        return {call_id for call_id, _leg, _segment in (*self.kept, *self.gone)}
+
+    def _start(self, event: Event, body: CallStarted) -> None:
+        if event.call_id in self.calls:
+            raise ConflictError(f"call {event.call_id} exists already")
+        self.started.append(event.call_id)
+        self.calls[event.call_id] = CallRecord(
+            call_id=event.call_id,
+            tenant=event.tenant,
+            carrier=body.carrier,
+            carrier_call_id=body.carrier_call_id,
+            legs=body.legs,
+            codec=body.codec,
+            sample_rate=body.sample_rate,
+            metadata=dict(body.metadata),
+            status=CallStatus.IN_PROGRESS,
+            started_at=event.time,
+        )
+
+    def _next(self, event: Event) -> CallRecord:
+        call = self.calls.get(event.call_id)
+        if call is None or call.tenant != event.tenant:
+            raise NotFoundError(f"no call {event.call_id}")
+        if event.seq != call.last_seq + 1:
+            raise ConflictError(f"call {event.call_id}: event {event.seq} cannot follow {call.last_seq}")
+        return dataclasses.replace(call, last_seq=event.seq)
+
+    def _keep(self, call_id: str, segment: Segment) -> None:
+        key = (call_id, segment.leg, segment.segment)
+        self.kept[key] = segment
+        self.gone.discard(key)
+        self.speakers.pop(key, None)
+
+    def _drop(self, key: SegmentKey) -> None:
+        self.kept.pop(key, None)
+        self.gone.add(key)
+        self.speakers.pop(key, None)
+
+    def _name(self, key: SegmentKey, speaker: str) -> None:
+        if key in self.kept:
+            self.kept[key] = dataclasses.replace(self.kept[key], speaker=speaker)
+        elif key not in self.gone:
+            self.speakers[key] = speaker
+
+
+def _ended(call: CallRecord, event: Event, body: CallEnded) -> CallRecord:
+    if call.status is not CallStatus.IN_PROGRESS:
+        raise ConflictError(f"call {call.call_id} has ended already")
+    return dataclasses.replace(
+        call,
+        status=CallStatus.COMPLETED if body.error is None else CallStatus.FAILED,
+        ended_at=event.time,
+        reason=body.reason,
+        error=body.error,
+        duration_ms=body.duration_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """An enabled endpoint and the event types it asked for."""
+
+    endpoint_id: str
+    tenant: str
+    events: Collection[str]
+
+    def wants(self, kind: str) -> bool:
+        return kind in self.events or ALL in self.events
+
+
+def deliveries_of(
+    events: Iterable[Event],
+    calls: Mapping[str, CallRecord],
+    transcripts: Mapping[str, Sequence[Segment]],
+    wishes: Sequence[Wish],
+) -> list[Delivery]:
+    """What has to be told to whom. `transcripts` holds those of calls that end in `events`."""
+    found: list[Delivery] = []
+    for event in events:
+        call = calls[event.call_id]
+        asked = [wish for wish in wishes if wish.tenant == event.tenant]
+        payload = None
+        for wish in asked:
+            if wish.wants(event.type):
+                payload = payload or event_payload(event, call)
+                found.append(_delivery(wish, event, event.type, payload))
+        if isinstance(event.body, CallEnded):
+            kind = ended_type(call)
+            found += [
+                _delivery(wish, event, kind, ended_payload(call, transcripts[call.call_id]), held=True)
+                for wish in asked
+                if wish.wants(kind)
+            ]
+    return found
+
+
+def _delivery(wish: Wish, event: Event, kind: str, payload: Mapping[str, Any], *, held: bool = False) -> Delivery:
+    return Delivery(
+        id=delivery_id(wish.endpoint_id, event.id, kind),
+        tenant=event.tenant,
+        endpoint_id=wish.endpoint_id,
+        call_id=event.call_id,
+        type=kind,
+        payload=payload,
+        status=DeliveryStatus.HELD if held else DeliveryStatus.PENDING,
+        created_at=event.time,
+        due_at=event.time + SETTLE_LIMIT_S if held else event.time,
+    )

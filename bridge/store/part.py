@@ -1,0 +1,20 @@
+"""What the parts of the SQL store share."""
+
+from __future__ import annotations
+
+from bridge.ports import Clock
+from bridge.pulse import Pulse
+from bridge.store.cipher import Cipher
+from bridge.store.database import Database
+from bridge.store.terms import PostgresTerms, SqliteTerms, TermIndex
+
+
+class Part:
+    """One database, what reads its secrets, and the news that deliveries have become due."""
+
+    def __init__(self, database: Database, cipher: Cipher, clock: Clock) -> None:
+        self._db = database
+        self._cipher = cipher
+        self._clock = clock
+        self._due = Pulse()
+        self._terms: TermIndex = SqliteTerms() if database.is_sqlite else PostgresTerms()

@@ -1,0 +1,133 @@
+"""The words of a transcript as an index knows them, and the index itself on each engine.
+
+A search asks for calls in whose transcript certain words occur, in any order and anywhere. So the index holds each
+call's distinct words, cut here and not by the engine: SQLite and PostgreSQL then find the same calls.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    column,
+    delete,
+    literal_column,
+    table,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from bridge.store.tables import calls
+
+LONGEST_TERM: Final = 64
+"""Characters. A longer run is noise, and PostgreSQL's index has a limit."""
+
+_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+_BETWEEN: Final = re.compile(
+    "[\\s\0-/:-@\\[-`{-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7"  # ASCII and Latin-1 signs
+    "\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u066a-\u066d\u06d4"  # Armenian, Hebrew, Arabic
+    "\u0964\u0965\u0970\u0e4f\u0e5a\u0e5b\u104a-\u104f\u17d4-\u17da"  # danda and other full stops
+    "\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u3000-\u3004\u3008-\u3020\u3030\u30fb\ufe10-\ufe6f\uff01-\uff0f"
+    "\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ud800-\udfff\ufffd]+"
+)
+_SPACELESS: Final = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3021-\u302f\u3031-\u30fa\u30fc-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+"""Scripts that write no spaces (Thai, Khmer, Chinese, Japanese …): each character and each pair is a term."""
+
+
+def terms(*texts: str) -> frozenset[str]:
+    """The distinct words of `texts`, without case and without Latin accents."""
+    found: set[str] = set()
+    for said in texts:
+        folded = unicodedata.normalize("NFKC", _ACCENTS.sub("", unicodedata.normalize("NFKD", said.casefold())))
+        for word in _BETWEEN.split(folded):
+            found.update(_cut(word))
+    return frozenset(found)
+
+
+def _cut(word: str) -> Iterable[str]:
+    for run in _SPACELESS.findall(word):
+        yield from run
+        yield from (run[i : i + 2] for i in range(len(run) - 1))
+    yield from (part[:LONGEST_TERM] for part in _SPACELESS.split(word) if part)
+
+
+class TermIndex(Protocol):
+    """Which calls hold which words."""
+
+    order: ColumnElement[int]
+    """The call's number as the engine reads it fastest when a search is sorted by it."""
+
+    async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
+        """The words of calls, by number; they replace what was there."""
+        ...
+
+    async def remove(self, connection: AsyncConnection, number: int) -> None: ...
+
+    def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
+        """`query`, which selects from `calls`, narrowed to calls that hold every word."""
+        ...
+
+
+_fts: Final = table("call_terms", column("rowid", Integer), column("terms", Text))
+
+
+class SqliteTerms:
+    """FTS5. Its rows come sorted by number at no cost, so the newest matches of a common word are found at once."""
+
+    order: ColumnElement[int] = _fts.c.rowid
+
+    async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
+        await connection.execute(
+            text("INSERT OR REPLACE INTO call_terms (rowid, terms) VALUES (:call, :terms)"),
+            [{"call": number, "terms": " ".join(sorted(found))} for number, found in words],
+        )
+
+    async def remove(self, connection: AsyncConnection, number: int) -> None:
+        await connection.execute(delete(_fts).where(_fts.c.rowid == number))
+
+    def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
+        # A term holds no quotation mark, so none can end the quoted word early.
+        match = " ".join(f'"{word}"' for word in sorted(wanted))
+        return query.join(_fts, _fts.c.rowid == calls.c.number).where(
+            literal_column("call_terms").op("MATCH")(bindparam("match", match, Text))
+        )
+
+
+_arrays: Final = Table(
+    "call_terms", MetaData(), Column("call", BigInteger, primary_key=True), Column("terms", postgresql.ARRAY(Text))
+)
+
+
+class PostgresTerms:
+    """An array of words under a GIN index; the row goes with its call."""
+
+    order: ColumnElement[int] = calls.c.number
+
+    async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
+        insert = postgresql.insert(_arrays)
+        await connection.execute(
+            insert.on_conflict_do_update(index_elements=["call"], set_={"terms": insert.excluded.terms}),
+            [{"call": number, "terms": sorted(found)} for number, found in words],
+        )
+
+    async def remove(self, connection: AsyncConnection, number: int) -> None:
+        await connection.execute(delete(_arrays).where(_arrays.c.call == number))
+
+    def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
+        return query.join(_arrays, _arrays.c.call == calls.c.number).where(_arrays.c.terms.contains(sorted(wanted)))
