@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from bridge.errors import (
     BridgeError,
@@ -43,6 +42,19 @@ HTTP_CODES: Final = {
 }
 
 
+class ProblemBody(BaseModel):
+    code: str = Field(description="stable")
+    message: str = Field(description="for people")
+    type: str = Field(description="the family of the fault")
+    details: dict[str, Any]
+
+
+class Problem(BaseModel):
+    """Every answer that is not what was asked for."""
+
+    error: ProblemBody
+
+
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into an answer; what nobody foresaw is logged and told as nothing but a 500."""
@@ -69,7 +81,7 @@ def problem(error: BridgeError) -> web.Response:
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="callbridge"'
     family = next((name for kind, name in FAMILIES.items() if isinstance(error, kind)), "internal_error")
-    body = {"code": error.code, "message": error.message, "type": family, "details": error.details}
+    body = ProblemBody(code=error.code, message=error.message, type=family, details=error.details)
     return _answer(error.status, body, headers)
 
 
@@ -90,14 +102,11 @@ def invalid(error: ValidationError, where: str) -> InvalidRequestError:
 def _http_problem(error: web.HTTPException) -> web.Response:
     code, message = HTTP_CODES.get(error.status, ("http_error", error.reason or "the request was refused"))
     family = "request_error" if error.status < 500 else "internal_error"
-    body = {"code": code, "message": message, "type": family, "details": {}}
+    body = ProblemBody(code=code, message=message, type=family, details={})
     kept = {name: error.headers[name] for name in ("Allow", "Content-Range") if name in error.headers}
     return _answer(error.status, body, kept)
 
 
-def _answer(status: int, error: Mapping[str, Any], headers: Mapping[str, str]) -> web.Response:
-    return web.json_response({"error": error}, status=status, headers=headers, dumps=_dumps)
-
-
-def _dumps(body: Any) -> str:
-    return json.dumps(body, ensure_ascii=False, default=str)
+def _answer(status: int, error: ProblemBody, headers: Mapping[str, str]) -> web.Response:
+    text = Problem(error=error).model_dump_json(fallback=str)
+    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
