@@ -17,21 +17,24 @@ import numpy.typing as npt
 from bridge.carrier.audio import EncodedAudio
 from bridge.carrier.faults import NO_FAULTS, Faults, disturb
 from bridge.carrier.side import CarrierSide, Key, Message, Timed, conversation
+from bridge.errors import BridgeError
 from bridge.ports import Clock
 
 MAX_RECEIVED: Final = 1000
 """Messages kept of what comes back; later ones are counted in `received_count` alone."""
 
+NO_CODE: Final = 1005
+"""RFC 6455 §7.1.5: a closing frame without a code."""
+
 BREATH: Final = 32
 """Messages sent in one go before other calls of this process get their turn, when the call is behind its time."""
 
 
-class CallRefusedError(Exception):
-    """The other side did not open the socket. `status` is its HTTP answer, None when there was none."""
+class CallRefusedError(BridgeError):
+    """The other side did not open the socket. `details["status"]` is its HTTP answer, None when there was none."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+    code = "call_refused"
+    status = 502
 
 
 @dataclass(slots=True)
@@ -110,7 +113,8 @@ async def place_call(
             await socket.close()
         finally:
             await listening
-    report.close_code = report.close_code or socket.close_code
+    if report.close_code is None and socket.close_code != aiohttp.WSCloseCode.ABNORMAL_CLOSURE:
+        report.close_code = socket.close_code  # its answer to our closing frame, which `socket.close` waited for
     report.ended_at = clock.now()
     return report
 
@@ -121,9 +125,9 @@ async def _dial(
     try:
         return await session.ws_connect(url, headers=headers, protocols=subprotocols)
     except aiohttp.WSServerHandshakeError as error:
-        raise CallRefusedError(f"HTTP {error.status} {_phrase(error.status)}".rstrip(), error.status) from None
+        raise CallRefusedError(f"HTTP {error.status} {_phrase(error.status)}".rstrip(), status=error.status) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an address that is none
-        raise CallRefusedError(str(error)) from None
+        raise CallRefusedError(str(error), status=None) from None
 
 
 def _phrase(status: int) -> str:
@@ -167,7 +171,7 @@ async def _listen(socket: aiohttp.ClientWebSocketResponse, report: CallReport) -
                 report.received.append(message.data)
         else:
             if message.type is aiohttp.WSMsgType.CLOSE:
-                report.close_code, report.close_reason = message.data, message.extra or ""
+                report.close_code, report.close_reason = message.data or NO_CODE, message.extra or ""
             return
 
 

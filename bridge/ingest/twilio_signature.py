@@ -14,6 +14,7 @@ SETTINGS: Final = "X-Twilio-Webhooks-Signature-Settings"
 """`key=<id>,algorithm=HMAC_SHA256`, sent when the secret is a shared key's; absent means SHA-1 and the auth token."""
 
 HASHES: Final = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
+SECURE: Final = {"ws": "wss", "http": "https"}
 PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 
@@ -28,9 +29,8 @@ def sign(secret: str, url: str, form: Iterable[tuple[str, str]] = (), *, algorit
 
 
 def upgrade_is_signed(secret: str, url: str, headers: Mapping[str, str]) -> bool:
-    """Whether a media socket's upgrade was signed for `url`. TLS may end before us, so `wss` is tried for `ws`."""
-    schemes = [url, "wss" + url.removeprefix("ws")] if url.startswith("ws:") else [url]
-    return any(_matches(secret, scheme, (), headers) for scheme in schemes)
+    """Whether a media socket's upgrade was signed for `url`."""
+    return _matches(secret, url, (), headers)
 
 
 def form_is_signed(secret: str, url: str, form: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> bool:
@@ -49,7 +49,7 @@ def _matches(secret: str, url: str, form: Iterable[tuple[str, str]], headers: Ma
     if algorithm not in HASHES:
         return False
     given = headers.get(SIGNATURE, "")
-    return any(_same(sign(secret, spelt, form, algorithm=algorithm), given) for spelt in _with_and_without_port(url))
+    return any(_same(sign(secret, spelt, form, algorithm=algorithm), given) for spelt in _spellings(url))
 
 
 def _algorithm(settings: str) -> str:
@@ -60,15 +60,15 @@ def _algorithm(settings: str) -> str:
     return "HMAC_SHA1"
 
 
-def _with_and_without_port(url: str) -> Iterable[str]:
-    """Twilio signs now one, now the other spelling of the same address."""
-    yield url
+def _spellings(url: str) -> Iterable[str]:
+    """What Twilio may have signed for `url`: TLS may end before us, and the usual port stands there or not."""
     found = urlsplit(url)
-    usual = f":{PORTS.get(found.scheme, '')}"
-    if found.netloc.endswith(usual):
-        yield urlunsplit(found._replace(netloc=found.netloc.removesuffix(usual)))
-    elif ":" not in found.netloc.rpartition("]")[2]:  # behind the brackets of an IPv6 address
-        yield urlunsplit(found._replace(netloc=found.netloc + usual))
+    for scheme in dict.fromkeys((found.scheme, SECURE.get(found.scheme, found.scheme))):
+        usual = f":{PORTS.get(scheme, '')}"
+        bare = found.netloc.removesuffix(usual)
+        yield urlunsplit(found._replace(scheme=scheme, netloc=bare))
+        if ":" not in bare.rpartition("]")[2]:  # behind the brackets of an IPv6 address
+            yield urlunsplit(found._replace(scheme=scheme, netloc=bare + usual))
 
 
 def _same(expected: str, given: str) -> bool:

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from bridge.dialects import DIALECTS, Dialect, Proof
-from bridge.errors import BridgeError, CapacityError, CarrierAuthError
+from bridge.errors import BridgeError, CapacityError, CarrierAuthError, RequestError
 from bridge.ingest.conversation import Handshake
 from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
 from bridge.model.stream import StreamStarted
@@ -35,18 +35,25 @@ CLOSE_WAIT_S: Final = 2.0
 TOKEN: Final = "token"  # noqa: S105 - a parameter's name
 """The custom parameter, and the query value, that carries a credential."""
 
-SOCKETS: web.AppKey[set[MediaSocket]] = web.AppKey("media sockets", set)
+LEAVING_S: Final = 10.0
+"""What calls cut off by a shutdown have for their last words."""
+
+SOCKETS: web.AppKey[dict[MediaSocket, asyncio.Task[None]]] = web.AppKey("media sockets", dict)
+"""Open media sockets, each with the task that serves it."""
 
 
 def add_routes(app: web.Application) -> None:
     """A route for every dialect in the table."""
-    app[SOCKETS] = set()
+    app[SOCKETS] = {}
     app.router.add_routes([web.get(dialect.path, partial(_media, dialect=dialect)) for dialect in DIALECTS.values()])
 
 
 async def leave(app: web.Application) -> None:
-    """The server shuts down: every call in progress ends as `drained`. Returns when all sockets have been told."""
-    await asyncio.gather(*(media.leave() for media in app[SOCKETS]))
+    """The server shuts down: calls in progress end as `drained`. Returns when they have, or are out of time."""
+    serving = app[SOCKETS].copy()
+    if serving:
+        await asyncio.gather(*(media.leave() for media in serving))
+        await asyncio.wait(serving.values(), timeout=LEAVING_S)
 
 
 async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamResponse:
@@ -68,11 +75,13 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
     await socket.prepare(request)
     conversation = dialect.hear(handshake)
     media = MediaSocket(socket, conversation, dialect=dialect.name, clock=context.clock, settings=context.settings)
-    request.app[SOCKETS].add(media)
+    # A task of its own, so that a shutdown can wait for the call and need not wait for the connection.
+    serving = asyncio.create_task(_converse(media, dialect, principal, context))
+    request.app[SOCKETS][media] = serving
     try:
-        await _converse(media, dialect, principal, context)
+        await serving
     finally:
-        request.app[SOCKETS].discard(media)
+        del request.app[SOCKETS][media]
     return socket
 
 
@@ -92,7 +101,8 @@ async def _converse(media: MediaSocket, dialect: Dialect, principal: Principal |
         fault = BridgeError("something went wrong on our side")
     fault = fault or media.fault
     if fault is not None:
-        MEDIA_ERRORS.labels(dialect.name, fault.code).inc()
+        refused = isinstance(fault, CapacityError | RequestError)
+        (CALLS_REFUSED if refused else MEDIA_ERRORS).labels(dialect.name, fault.code).inc()
         log.warning("media stream ended by a fault", dialect=dialect.name, code=fault.code, reason=fault.message)
     await media.close(fault)
 

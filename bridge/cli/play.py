@@ -1,0 +1,122 @@
+"""`callbridge play`: be a carrier, with a recording for a call."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from bridge.carrier.audio import CallAudio, encode, read_call
+from bridge.carrier.place import CallReport, Manner, place_call
+from bridge.carrier.side import Dialled
+from bridge.cli import example
+from bridge.clock import SystemClock
+from bridge.dialects import DIALECTS, Dialect
+
+NORMAL_CLOSES: Final = frozenset({1000, 1005})
+"""Said in so many words, or a closing frame without a code."""
+
+
+def _address(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    url = urlsplit(given)
+    if url.scheme not in {"ws", "wss"} or not url.netloc:
+        raise click.BadParameter(f"{given!r} is not like wss://calls.example.org/v1/media/twilio")
+    return given
+
+
+@click.command(
+    epilog=example(
+        "callbridge play call.wav --to ws://127.0.0.1:8080/v1/media/twilio --token $KEY",
+        "callbridge play call.wav --to wss://calls.example.org/v1/media/twilio --secret $TWILIO_AUTH_TOKEN \\",
+        "    --param call_id=demo-1 --param metadata.queue=sales",
+    )
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--to", "url", required=True, metavar="URL", callback=_address, help="Where the call goes: ws://… or wss://…"
+)
+@click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    default="twilio",
+    show_default=True,
+    help="Which carrier to be.",
+)
+@click.option("--speed", type=click.FloatRange(0.1, 20), default=1.0, show_default=True, help="Times real time.")
+@click.option("--param", "params", multiple=True, metavar="K=V", help="A custom parameter of the stream; repeatable.")
+@click.option("--token", envvar="CALLBRIDGE_TOKEN", help="An API key or token, sent as the dialect carries it.")
+@click.option("--secret", envvar="CALLBRIDGE_CARRIER_SECRET", help="What the carrier signs its upgrade with.")
+def command(
+    *, file: Path, url: str, dialect: str, speed: float, params: tuple[str, ...], token: str | None, secret: str | None
+) -> None:
+    """Replay FILE as a live call: mono is the caller, in stereo the caller is left and the agent right.
+
+    Prints what the other side sent back. Status 0: the call was taken to its end; 1: it was refused or cut off.
+    """
+    recording = read_call(file)
+    call = Dialled(
+        legs=tuple(recording.legs), parameters=dict(_pair(given) for given in params), token=token, secret=secret
+    )
+    report = asyncio.run(_play(url, recording, DIALECTS[dialect], call, speed))
+    _tell(report)
+    if report.close_code not in NORMAL_CLOSES:
+        raise click.exceptions.Exit(1)
+
+
+async def _play(url: str, recording: CallAudio, dialect: Dialect, call: Dialled, speed: float) -> CallReport:
+    side = dialect.speak(call)
+    audio = encode(recording, side.media_format)
+    with _progress() as progress:
+        task = progress.add_task("sent", total=audio.duration_ms, clock=_minutes(0), whole=_minutes(audio.duration_ms))
+
+        def sent(milliseconds: float) -> None:
+            progress.update(task, completed=milliseconds, clock=_minutes(milliseconds))
+
+        return await place_call(
+            url,
+            audio,
+            side,
+            clock=SystemClock(),
+            manner=Manner(speed=speed),
+            subprotocols=dialect.subprotocols,
+            progress=sent,
+        )
+
+
+def _progress() -> Progress:
+    """On a terminal alone, and on standard error: what came back is for the pipe."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[clock]} / {task.fields[whole]}"),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _tell(report: CallReport) -> None:
+    for message in report.received:
+        click.echo(message if isinstance(message, str) else f"({len(message)} bytes)")
+    if (untold := report.received_count - len(report.received)) > 0:
+        click.echo(f"… and {untold} more", err=True)
+    closed = "the connection was cut" if report.close_code is None else f"closed with {report.close_code}"
+    reason = f" ({report.close_reason})" if report.close_reason else ""
+    click.echo(f"{report.messages_sent} messages sent, {closed}{reason}", err=True)
+
+
+def _minutes(milliseconds: float) -> str:
+    minutes, seconds = divmod(int(milliseconds // 1000), 60)
+    return f"{minutes}:{seconds:02d}"
+
+
+def _pair(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not name or not equals:
+        raise click.BadParameter(f"{given!r} is not NAME=VALUE", param_hint="--param")
+    return name, value
