@@ -9,15 +9,22 @@ from typing import Final
 from callcodecs.decoder import Decoder
 from callcodecs.errors import UnknownEncodingError
 from callcodecs.g711 import G711Decoder, decode_alaw, decode_ulaw
+from callcodecs.g722 import G722Decoder
 from callcodecs.l16 import L16Decoder
+from callcodecs.opus import OpusDecoder
 
 DECODERS: Final[dict[str, Callable[[int], Decoder]]] = {
     "PCMU": partial(G711Decoder, decode_ulaw),
     "PCMA": partial(G711Decoder, decode_alaw),
+    "G722": lambda _rate: G722Decoder(),
     "L16LE": partial(L16Decoder, "little"),
     "L16BE": partial(L16Decoder, "big"),
+    "OPUS": lambda _rate: OpusDecoder(),
 }
-"""What each encoding is decoded with, by its name (RFC 3551; L16 names its byte order), given the sample rate."""
+"""What each encoding is decoded with, by its name (RFC 3551, RFC 7587; L16 names its byte order), given the rate.
+
+G.722 and Opus have one rate that they decode to, whatever the carrier calls theirs.
+"""
 
 RATES: Final = range(4_000, 192_001)
 """Sample rates that sound: outside it is a misread number, not audio."""
