@@ -1,10 +1,8 @@
-"""`callbridge`: one file a command, loaded when it is asked for. Faults are one line on standard error, and status 1."""
+"""`callbridge`: one file a command, loaded when asked for. Faults are one line on standard error, and status 1."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -80,8 +78,4 @@ def main(debug: bool) -> None:
 def _told(error: Exception) -> str:
     if isinstance(error, BridgeError):
         return error.message
-    return f"{type(error).__name__}: {error} (callbridge --debug {_asked(sys.argv[1:])} shows where)"
-
-
-def _asked(arguments: Sequence[str]) -> str:
-    return next((argument for argument in arguments if argument in COMMANDS), "…") + " …"
+    return f"{type(error).__name__}: {error} (callbridge --debug … shows where)"

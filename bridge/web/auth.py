@@ -170,7 +170,9 @@ class Auth:
         for address in named:
             name = urlsplit(address).hostname or ""
             if not is_loopback(name) and name != public:
-                raise UnauthorisedError(f"with auth=off only this machine and the public_url are answered, not {name!r}")
+                raise UnauthorisedError(
+                    f"with auth=off only this machine and the public_url are answered, not {name!r}"
+                )
 
 
 def new_key() -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bridge.captions import as_srt, as_text, as_vtt
 from bridge.errors import ConflictError
-from bridge.model.records import CallFilter, CallRecord, CallStatus
+from bridge.model.records import CallFilter, CallStatus
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
 from bridge.store.payloads import transcript_fields
@@ -62,10 +62,6 @@ class CallOut(Outgoing):
     error: str | None = Field(description="a stable code, when `reason` is `error`")
     settled: bool = Field(description="whether the text will not be revised any more")
     last_seq: int = Field(description="`seq` of the latest event kept")
-
-    @classmethod
-    def of(cls, record: CallRecord) -> CallOut:
-        return cls(**{name: getattr(record, name) for name in cls.model_fields})
 
 
 class CallPage(Outgoing):

@@ -35,10 +35,6 @@ class KeyOut(Outgoing):
     revoked_at: Moment | None
     last_used_at: Moment | None
 
-    @classmethod
-    def of(cls, key: ApiKey) -> KeyOut:
-        return cls(**{name: getattr(key, name) for name in KeyOut.model_fields})
-
 
 class KeyMade(KeyOut):
     key: str = Field(description="shown this once; only its hash is kept")
@@ -78,7 +74,7 @@ async def make_key(keys: KeyStore, *, tenant: str, name: str, now: float) -> tup
 async def create_key(ask: Ask[Nothing, KeyIn]) -> web.StreamResponse:
     store, now = ask.context.store, ask.context.clock.now()
     record, secret = await make_key(store, tenant=ask.tenant, name=ask.body.name, now=now)
-    return answer(KeyMade(**KeyOut.of(record).__dict__, key=secret), status=201)
+    return answer(KeyMade(**dict(KeyOut.of(record)), key=secret), status=201)
 
 
 async def list_keys(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
@@ -96,8 +92,7 @@ async def create_token(ask: Ask[Nothing, TokenIn]) -> web.StreamResponse:
     made = ask.context.auth.signer.issue(
         tenant=ask.tenant, identity=ask.body.identity, scopes=ask.body.scopes, lifetime_s=ask.body.expires_in
     )
-    found = TokenOut(token=made.token, identity=made.identity, scopes=made.scopes, expires_at=made.expires_at)
-    return answer(found, status=201)
+    return answer(TokenOut.of(made), status=201)
 
 
 ROUTES: Final = (

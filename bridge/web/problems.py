@@ -87,16 +87,12 @@ def problem(error: BridgeError) -> web.Response:
 
 def invalid(error: ValidationError, where: str) -> InvalidRequestError:
     """What pydantic found, as one error; `where` is `query` or `body`. Values are not repeated: they may be secret."""
-    fields = [
-        {
-            "field": ".".join(str(part) for part in found["loc"]) or where,
-            "in": where,
-            "message": str(found["msg"]).removeprefix("Value error, "),
-        }
+    fields = {
+        ".".join(str(part) for part in found["loc"]) or where: str(found["msg"]).removeprefix("Value error, ")
         for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    named = "; ".join(f"{field['field']}: {field['message']}" for field in fields[:3])
-    return InvalidRequestError(f"{where} is not as it should be: {named}", fields=fields)
+    }
+    named = "; ".join(f"{name}: {why}" for name, why in list(fields.items())[:3])
+    return InvalidRequestError(f"the {where} is not as it should be: {named}", fields=fields)
 
 
 def _http_problem(error: web.HTTPException) -> web.Response:

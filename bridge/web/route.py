@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -37,7 +37,12 @@ class Nothing(Incoming):
 class Outgoing(BaseModel):
     """Parent of what is answered."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    @classmethod
+    def of(cls, record: object) -> Self:
+        """What this shows of a record: its fields of the same names."""
+        return cls.model_validate(record)
 
 
 Q = TypeVar("Q", bound=Incoming)

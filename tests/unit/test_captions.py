@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 
 from bridge.captions import MAX_CUE_CHARACTERS, MAX_CUE_MS, as_srt, as_text, as_vtt, cues
@@ -74,13 +77,13 @@ WEBVTT
     ("write", "expected"),
     [pytest.param(as_text, TEXT, id="txt"), pytest.param(as_srt, SRT, id="srt"), pytest.param(as_vtt, VTT, id="vtt")],
 )
-def test_a_call_is_written_exactly(write, expected) -> None:
+def test_a_call_is_written_exactly(write: Callable[[list[Segment]], str], expected: str) -> None:
     """Numbers, times, names, escapes and blank lines are those the formats ask for."""
     assert write(CALL) == expected
 
 
 @pytest.mark.parametrize(("write", "expected"), [(as_text, ""), (as_srt, ""), (as_vtt, "WEBVTT\n")])
-def test_nothing_said_is_an_empty_file(write, expected) -> None:
+def test_nothing_said_is_an_empty_file(write: Callable[[list[Segment]], str], expected: str) -> None:
     """A call without words is still a valid file."""
     assert write([]) == expected
 
@@ -111,7 +114,7 @@ def test_long_speech_is_cut_at_words() -> None:
     assert all(0 < cue.end_ms - cue.start_ms <= MAX_CUE_MS for cue in found)
     assert found[0].start_ms == 1000
     assert found[-1].end_ms == 29_000
-    assert all(before.end_ms <= after.start_ms for before, after in zip(found, found[1:], strict=False))
+    assert all(before.end_ms <= after.start_ms for before, after in pairwise(found))
 
 
 def test_languages_without_spaces_are_cut_too() -> None:

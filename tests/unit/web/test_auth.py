@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jwt
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from bridge.errors import ForbiddenError, UnauthorisedError
@@ -55,7 +58,7 @@ def signer(clock: SetClock) -> TokenSigner:
     return TokenSigner(SECRETS, clock)
 
 
-def auth_of(signer: TokenSigner, **given) -> Auth:
+def auth_of(signer: TokenSigner, **given: Any) -> Auth:
     return Auth(settings=Settings(bootstrap_key=BOOTSTRAP, **given), keys=OneKey(), signer=signer)
 
 
@@ -65,30 +68,30 @@ def token_of(signer: TokenSigner, *scopes: Scope, lifetime_s: int = 60) -> str:
     ).token
 
 
-def request(path: str = "/v1/calls", *, host: str = "127.0.0.1:8080", **headers: str):
+def request(path: str = "/v1/calls", *, host: str = "127.0.0.1:8080", **headers: str) -> web.Request:
     return make_mocked_request("GET", path, headers={"Host": host, **headers})
 
 
-async def test_an_api_key_is_its_tenant_with_every_scope(signer) -> None:
+async def test_an_api_key_is_its_tenant_with_every_scope(signer: TokenSigner) -> None:
     """A kept key opens its own tenant, whole."""
     found = await auth_of(signer).principal(request(Authorization=f"Bearer {KEY}"))
     assert found == Principal(tenant="acme", scopes=ALL_SCOPES, identity="key_1")
 
 
-async def test_the_bootstrap_key_is_tenant_default(signer) -> None:
+async def test_the_bootstrap_key_is_tenant_default(signer: TokenSigner) -> None:
     """The key from the settings works before any key was made."""
     found = await auth_of(signer).principal(request(Authorization=f"bearer {BOOTSTRAP}"))
     assert found == Principal(tenant="default", scopes=ALL_SCOPES, identity="bootstrap")
 
 
-async def test_a_token_is_what_it_was_made_with(signer) -> None:
+async def test_a_token_is_what_it_was_made_with(signer: TokenSigner) -> None:
     """Tenant, identity and scopes of a token are those it was issued with."""
     token = token_of(signer, Scope.MEDIA)
     found = await auth_of(signer).principal(request(Authorization=f"Bearer {token}"))
     assert found == Principal(tenant="acme", scopes=frozenset({Scope.MEDIA}), identity="desk-7")
 
 
-async def test_a_token_may_stand_in_the_url_and_a_key_may_not(signer) -> None:
+async def test_a_token_may_stand_in_the_url_and_a_key_may_not(signer: TokenSigner) -> None:
     """`?token=` takes what expires soon; a key would be written into every proxy's log."""
     auth = auth_of(signer)
     assert (await auth.principal(request(f"/v1/events?token={token_of(signer)}"))).identity == "desk-7"
@@ -114,19 +117,19 @@ async def test_a_token_may_stand_in_the_url_and_a_key_may_not(signer) -> None:
         pytest.param({"Authorization": "Bearer a.b.c"}, id="looks-like-a-token"),
     ],
 )
-async def test_what_is_no_credential(signer, headers) -> None:
+async def test_what_is_no_credential(signer: TokenSigner, headers: dict[str, str]) -> None:
     """Whatever is wrong, the answer is the same and tells nothing."""
     with pytest.raises(UnauthorisedError, match="send an API key or a token"):
         await auth_of(signer).principal(request(**headers))
 
 
-async def test_a_wrong_header_is_not_mended_by_a_token_in_the_url(signer) -> None:
+async def test_a_wrong_header_is_not_mended_by_a_token_in_the_url(signer: TokenSigner) -> None:
     """One credential is judged, the one in the header when there is one."""
     with pytest.raises(UnauthorisedError):
         await auth_of(signer).principal(request(f"/?token={token_of(signer)}", Authorization="Bearer no"))
 
 
-async def test_strangers_cost_no_look_into_the_database(signer) -> None:
+async def test_strangers_cost_no_look_into_the_database(signer: TokenSigner) -> None:
     """Only what has a key's form is looked up."""
     keys = OneKey()
     auth = Auth(settings=Settings(), keys=keys, signer=signer)
@@ -135,7 +138,7 @@ async def test_strangers_cost_no_look_into_the_database(signer) -> None:
     assert keys.asked == 0
 
 
-async def test_a_token_ends_on_the_second(signer, clock) -> None:
+async def test_a_token_ends_on_the_second(signer: TokenSigner, clock: SetClock) -> None:
     """Good before its time, nothing from then on, by the injected clock."""
     auth = auth_of(signer)
     token = token_of(signer, lifetime_s=60)
@@ -153,7 +156,7 @@ async def test_a_token_ends_on_the_second(signer, clock) -> None:
         pytest.param({"exp": NOW + 1e9}, id="a-longer-life"),
     ],
 )
-def test_a_changed_token_is_nobodys(signer, change) -> None:
+def test_a_changed_token_is_nobodys(signer: TokenSigner, change: dict[str, Any]) -> None:
     """Whoever changes a claim must sign, and cannot."""
     claims = jwt.decode(token_of(signer), options={"verify_signature": False})
     forged = jwt.encode(claims | change, b"another key" * 4, algorithm="HS256")
@@ -163,7 +166,7 @@ def test_a_changed_token_is_nobodys(signer, change) -> None:
     assert signer.read(f"{header}.{payload}.{signature}") is None
 
 
-def test_an_unsigned_token_is_nobodys(signer) -> None:
+def test_an_unsigned_token_is_nobodys(signer: TokenSigner) -> None:
     """`alg: none` is no way in."""
     claims = jwt.decode(token_of(signer), options={"verify_signature": False})
     assert signer.read(jwt.encode(claims, None, algorithm="none")) is None
@@ -182,12 +185,12 @@ def test_an_unsigned_token_is_nobodys(signer) -> None:
         pytest.param({"iss": "else", "sub": "x", "exp": NOW + 9, "scopes": [], "tenant": "t"}, id="another-issuer"),
     ],
 )
-def test_a_well_signed_token_that_is_not_ours(signer, claims) -> None:
+def test_a_well_signed_token_that_is_not_ours(signer: TokenSigner, claims: dict[str, Any]) -> None:
     """Even under our key, claims that we would not write are refused, not stumbled over."""
     assert signer.read(jwt.encode(claims, signer._keys[0], algorithm="HS256")) is None
 
 
-def test_a_token_never_holds_what_makes_credentials(signer) -> None:
+def test_a_token_never_holds_what_makes_credentials(signer: TokenSigner) -> None:
     """A token cannot be made with, or read as having, the scopes of keys and tokens."""
     for scope in ALL_SCOPES - TOKEN_SCOPES:
         with pytest.raises(ForbiddenError, match=scope.value):
@@ -199,7 +202,7 @@ def test_a_token_never_holds_what_makes_credentials(signer) -> None:
     assert found.scopes == TOKEN_SCOPES
 
 
-def test_a_replaced_installation_key_still_reads(clock) -> None:
+def test_a_replaced_installation_key_still_reads(clock: SetClock) -> None:
     """With NEW,OLD set, tokens of both are good; OLD alone does not read NEW's."""
     old, new = TokenSigner(["old"], clock), TokenSigner(["new", "old"], clock)
     assert new.read(token_of(old)) is not None
@@ -224,7 +227,7 @@ def test_a_missing_scope_is_named() -> None:
         pytest.param("calls.example.org", {"Origin": "https://calls.example.org"}, id="public-address"),
     ],
 )
-async def test_with_auth_off_this_machine_is_everybody(signer, host, headers) -> None:
+async def test_with_auth_off_this_machine_is_everybody(signer: TokenSigner, host: str, headers: dict[str, str]) -> None:
     """Own requests and own pages are tenant `default`, and need nothing."""
     auth = auth_of(signer, auth="off", public_url="https://calls.example.org")
     assert (await auth.principal(request(host=host, **headers))).tenant == "default"
@@ -241,7 +244,9 @@ async def test_with_auth_off_this_machine_is_everybody(signer, host, headers) ->
         pytest.param("192.168.1.5:8080", {}, id="the-net"),
     ],
 )
-async def test_with_auth_off_another_sites_page_is_nobody(signer, host, headers) -> None:
+async def test_with_auth_off_another_sites_page_is_nobody(
+    signer: TokenSigner, host: str, headers: dict[str, str]
+) -> None:
     """A page open in this machine's browser does not pass for its user."""
     with pytest.raises(UnauthorisedError):
         await auth_of(signer, auth="off").principal(request(host=host, **headers))

@@ -1,0 +1,57 @@
+"""The aiohttp application: the table of routes, and what surrounds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+from aiohttp import web
+
+from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, twilio_voice, webhooks
+from bridge.web.context import CONTEXT, Context
+from bridge.web.observe import observe, shut_doors
+from bridge.web.openapi import document
+from bridge.web.problems import answer_problems
+from bridge.web.route import MAX_BODY, Route
+
+TABLE: Final[tuple[Route[Any, Any], ...]] = (
+    *calls.ROUTES,
+    *live.ROUTES,
+    *webhooks.ROUTES,
+    *deliveries.ROUTES,
+    *keys.ROUTES,
+    *languages.ROUTES,
+    *health.ROUTES,
+    *pages.ROUTES,
+)
+
+Opening = Callable[[], AbstractAsyncContextManager[Context]]
+"""Opens the server's parts when it starts, and closes them when it stops."""
+
+
+def application(opening: Opening) -> web.Application:
+    """A server not yet started. Its parts are reached through `CONTEXT` once it has."""
+
+    async def opened(app: web.Application) -> AsyncIterator[None]:
+        async with opening() as context:
+            app[CONTEXT] = context
+            yield
+
+    async def leave(app: web.Application) -> None:
+        """Callers first: their last words are still shown to whoever watches."""
+        app[CONTEXT].leaving.set()
+        await media.leave(app)
+        app[CONTEXT].closing.set()
+
+    app = web.Application(middlewares=(observe, answer_problems), client_max_size=MAX_BODY)
+    app.cleanup_ctx.append(opened)
+    app.on_response_prepare.append(shut_doors)
+    app.on_shutdown.append(leave)
+    app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
+    app.router.add_routes(web.route(route.method, route.path, route.as_handler()) for route in TABLE)
+    media.add_routes(app)
+    twilio_voice.add_routes(app)
+    app.router.add_static("/static", pages.STATIC)
+    return app

@@ -1,0 +1,141 @@
+"""One live reader's connection: Server-Sent Events or a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from enum import Enum
+from typing import Final, Protocol
+
+from aiohttp import WSCloseCode, hdrs, web
+
+from bridge.model.events import Event
+from bridge.ports import Clock
+
+KEEP_ALIVE_S: Final = 15
+"""Below the 30 s after which the first proxies on the way give up on a quiet connection."""
+
+RETRY_MS: Final = 2000
+"""How long a browser's EventSource waits before it comes back."""
+
+FAREWELL_S: Final = 2
+MAX_CLIENT_MESSAGE: Final = 4096
+"""Bytes. Subscribers have nothing to say; what they say is read and dropped."""
+
+SSE_HEADERS: Final = {
+    hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Accel-Buffering": "no",  # nginx would hold events back until its buffer is full
+}
+
+
+class End(Enum):
+    """Why a live stream stops."""
+
+    SETTLED = "the call is over and its text settled"
+    LEFT = "the subscriber has gone"
+    SLOW = "too slow"
+    FAILED = "the events cannot be read now"
+    CLOSING = "the server is closing"
+
+
+CLOSE_CODES: Final = {
+    End.SETTLED: WSCloseCode.OK,
+    End.LEFT: WSCloseCode.OK,
+    End.SLOW: WSCloseCode.TRY_AGAIN_LATER,
+    End.FAILED: WSCloseCode.INTERNAL_ERROR,
+    End.CLOSING: WSCloseCode.GOING_AWAY,
+}
+"""RFC 6455 §7.4.1, and 1013 of its registry."""
+
+
+class Subscriber(Protocol):
+    """One open connection that events are written to."""
+
+    transport: str
+
+    async def open(self) -> None: ...
+
+    async def send(self, event: Event) -> None:
+        """Raises ConnectionError when the other side has gone. Waits while its buffers are full."""
+        ...
+
+    async def attend(self) -> End:
+        """Keep the connection in good health; returns when it is lost."""
+        ...
+
+    async def part(self, end: End, resume: int | None) -> None:
+        """Say goodbye as far as the connection still allows. `resume`: the `seq` to come back with, if any."""
+        ...
+
+
+class SseSubscriber:
+    """A response that never ends by itself. Events carry `seq` as their id where a reader can resume."""
+
+    transport = "sse"
+
+    def __init__(self, request: web.Request, clock: Clock, *, resumable: bool) -> None:
+        self._request = request
+        self._clock = clock
+        self._resumable = resumable
+        self.response = web.StreamResponse(headers=SSE_HEADERS)
+
+    async def open(self) -> None:
+        await self.response.prepare(self._request)
+        await self.response.write(f"retry: {RETRY_MS}\n\n".encode())
+
+    async def send(self, event: Event) -> None:
+        place = f"id: {event.seq}\n" if self._resumable else ""
+        await self.response.write(f"{place}data: {event.to_json()}\n\n".encode())
+
+    async def attend(self) -> End:
+        with suppress(ConnectionError):
+            while True:
+                await self._clock.sleep(KEEP_ALIVE_S)
+                await self.response.write(b": still here\n\n")
+        return End.LEFT
+
+    async def part(self, end: End, resume: int | None) -> None:
+        del resume  # EventSource knows it as Last-Event-ID
+        if end is End.SLOW:
+            _abort(self._request)  # what is buffered would not be taken either
+
+
+class SocketSubscriber:
+    """A WebSocket: one JSON text message an event, in one direction."""
+
+    transport = "websocket"
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.response = web.WebSocketResponse(
+            heartbeat=KEEP_ALIVE_S,
+            timeout=FAREWELL_S,
+            max_msg_size=MAX_CLIENT_MESSAGE,
+            compress=False,  # a deflate window a subscriber costs more memory than captions cost bandwidth
+        )
+
+    async def open(self) -> None:
+        await self.response.prepare(self._request)
+
+    async def send(self, event: Event) -> None:
+        await self.response.send_str(event.to_json())
+
+    async def attend(self) -> End:
+        async for _ in self.response:
+            pass
+        return End.LEFT
+
+    async def part(self, end: End, resume: int | None) -> None:
+        goes_on = end is not End.SETTLED and resume is not None
+        reason = f"{end.value}: resume with after={resume}" if goes_on else end.value
+        try:
+            async with asyncio.timeout(FAREWELL_S):
+                await self.response.close(code=CLOSE_CODES[end], message=reason.encode())
+        except (TimeoutError, ConnectionError):
+            _abort(self._request)
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
