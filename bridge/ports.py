@@ -245,8 +245,8 @@ class Outbox(Protocol):
         """A try has ended: delivered, due again at `next_due`, or (None) exhausted."""
         ...
 
-    async def release(self, delivery_ids: Sequence[str], now: float) -> None:
-        """Give leases back: due again now, the try not counted."""
+    async def release(self, claimed: Sequence[Delivery], now: float) -> None:
+        """Give leases back that are still the caller's: due again now, the try not counted."""
         ...
 
     async def next_due(self) -> float | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from bridge.model.stream import Leg
-from bridge.model.words import Segment, Word
+from bridge.model.words import Partial, Segment, Word
 
 
 class Body:
@@ -54,6 +54,10 @@ class TranscriptPartial(Body):
     end_ms: int
     text: str
     stable_text: str
+
+    @classmethod
+    def of(cls, partial: Partial) -> TranscriptPartial:
+        return cls(**{f.name: getattr(partial, f.name) for f in dataclasses.fields(cls)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,254 @@
+"""One call, first packet to last event. Read this first.
+
+    items → LegAudio → Segmenter → Hearing → events → sink
+    carrier's   16 kHz     stretches   words     numbered,
+    values      frames     of speech             kept, shown
+
+Two tasks side by side: `listen` follows the carrier, `tell` follows the recogniser. Values flow down; nothing calls
+back up. Hanging up is the ordinary end: whatever was heard until then is still put into words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import structlog
+
+from bridge.audio.clock import StreamClock
+from bridge.audio.leg import LegAudio
+from bridge.errors import CarrierError, CarrierProtocolError
+from bridge.metrics import MEDIA_MISSING
+from bridge.model.events import (
+    Body,
+    CallDegraded,
+    CallEnded,
+    CallStarted,
+    DtmfReceived,
+    MediaGap,
+    SpeechEnded,
+    SpeechStarted,
+    TranscriptFinal,
+    TranscriptPartial,
+    TranscriptRevised,
+)
+from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
+from bridge.model.stream import Discarded, DtmfDigit, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
+from bridge.model.words import Partial, Segment
+from bridge.ports import Clock, Engine, EventSink
+from bridge.recognise.heard import AllHeard, Heard, Revision, Thinned, Undecoded, VoiceEnded, VoiceStarted
+from bridge.recognise.hearing import Hearing, HearingOptions
+from bridge.speech.segmenter import Segmenter, SegmenterOptions
+
+log = structlog.get_logger()
+
+METADATA = "metadata."
+"""Parameters that begin so are the customer's own and come back in events and webhooks."""
+
+YIELD_EVERY = 64
+"""Items taken before other calls get their turn, so that a flood is nobody else's trouble."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What may be chosen for a call."""
+
+    language: str | None = None
+    keywords: tuple[str, ...] = ()
+    speech: SegmenterOptions = field(default_factory=SegmenterOptions)
+
+
+class _Ear:
+    """One leg on its way from chunks to words."""
+
+    def __init__(self, audio: LegAudio, segmenter: Segmenter, hearing: Hearing) -> None:
+        self.audio = audio
+        self.segmenter = segmenter
+        self.hearing = hearing
+        self.position = 0
+        """Behind the last sample heard."""
+
+    def hear(self, frame: AudioFrame) -> None:
+        self.position = frame.end
+        self.hearing.offer(self.segmenter.push(frame))
+
+    def close(self) -> None:
+        self.hearing.offer(self.segmenter.flush())
+        self.hearing.close()
+
+
+class Call:
+    """One call. `listen` and `tell` run at the same time; `ended` is set once the end is durable."""
+
+    def __init__(
+        self,
+        call_id: str,
+        started: StreamStarted,
+        *,
+        engine: Engine,
+        sink: EventSink,
+        clock: Clock,
+        options: CallOptions,
+    ) -> None:
+        """Raises UnsupportedMediaError when nothing here decodes the stream."""
+        self.call_id = call_id
+        self.started = started
+        self._sink = sink
+        self._clock = clock
+        self._heard: asyncio.Queue[Heard] = asyncio.Queue()
+        """Bounded by the hearings, which stop listening when too much is undecoded."""
+        self._ears = self._open_ears(engine, options)
+        self._ending = CallEnded(reason="closed", duration_ms=0)
+        self.ended = asyncio.Event()
+
+    def _open_ears(self, engine: Engine, options: CallOptions) -> dict[Leg, _Ear]:
+        timeline = StreamClock()
+        hearing = HearingOptions(
+            language=options.language,
+            keywords=options.keywords,
+            speculate_ms=options.speech.hangover_ms - options.speech.pause_ms,
+        )
+        return {
+            leg: _Ear(
+                LegAudio(leg, self.started.media_format, timeline),
+                Segmenter(options.speech),
+                Hearing(leg, engine, self._clock, self._heard, hearing),
+            )
+            for leg in self.started.legs
+        }
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, or would end now."""
+        return self._ending.reason
+
+    @property
+    def duration(self) -> int:
+        """Samples heard on the longest leg."""
+        return max((ear.position for ear in self._ears.values()), default=0)
+
+    # -- carrier → recogniser --------------------------------------------------------------------------------------
+
+    async def listen(self, items: AsyncIterator[StreamItem]) -> None:
+        """Follow the carrier until it stops, hangs up or breaks its protocol."""
+        taken = 0
+        try:
+            async for item in items:
+                await self._take(item)
+                taken += 1
+                if taken % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+        except CarrierError as error:
+            log.warning("carrier broke the call off", code=error.code, reason=error.message)
+            self._ending = CallEnded(reason="error", duration_ms=0, error=error.code)
+        finally:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Nothing more comes: hear out what is held."""
+        for ear in self._ears.values():
+            for heard in ear.audio.flush():
+                self._hear(ear, heard)
+            ear.close()
+
+    async def _take(self, item: StreamItem) -> None:
+        match item:
+            case MediaChunk(leg=leg) | Discarded(leg=leg):
+                ear = self._ear(leg)
+                for heard in ear.audio.push(item):
+                    self._hear(ear, heard)
+                await ear.hearing.room()
+            case DtmfDigit(leg=leg, digit=digit):
+                at = self._ear(leg).position
+                await self._publish(DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at)))
+            case StreamStopped(reason=reason):
+                self._ending = CallEnded(reason=reason, duration_ms=0)
+
+    def _ear(self, leg: Leg) -> _Ear:
+        try:
+            return self._ears[leg]
+        except KeyError:
+            raise CarrierProtocolError(f"audio of leg {leg!r}, which the stream did not announce") from None
+
+    def _hear(self, ear: _Ear, heard: AudioFrame | Gap) -> None:
+        if isinstance(heard, AudioFrame):
+            ear.hear(heard)
+            return
+        MEDIA_MISSING.inc(heard.samples / SAMPLE_RATE)
+        self._heard.put_nowait(heard)
+
+    # -- recogniser → world ----------------------------------------------------------------------------------------
+
+    async def tell(self) -> None:
+        """Publish the call: its start, all that is heard, its end, and afterwards what is settled."""
+        await self._publish(self._start())
+        hearings = [asyncio.create_task(ear.hearing.run()) for ear in self._ears.values()]
+        try:
+            await self._tell_until_all_heard()
+            await self._publish(self._end())
+            self.ended.set()
+            for hearing in hearings:
+                await hearing
+            await self._tell_what_is_left()
+            await self._sink.settled(self.call_id)
+        finally:
+            for hearing in hearings:
+                hearing.cancel()
+
+    async def _tell_until_all_heard(self) -> None:
+        speaking = set(self._ears)
+        while speaking:
+            heard = await self._heard.get()
+            if isinstance(heard, AllHeard):
+                speaking.discard(heard.leg)
+            else:
+                await self._publish(_as_event(heard))
+
+    async def _tell_what_is_left(self) -> None:
+        while not self._heard.empty():
+            heard = self._heard.get_nowait()
+            if not isinstance(heard, AllHeard):
+                await self._publish(_as_event(heard))
+
+    def _start(self) -> CallStarted:
+        media = self.started.media_format
+        return CallStarted(
+            carrier=self.started.carrier,
+            carrier_call_id=self.started.carrier_call_id,
+            legs=self.started.legs,
+            codec=media.encoding,
+            sample_rate=media.sample_rate,
+            metadata={
+                name.removeprefix(METADATA): value
+                for name, value in self.started.parameters.items()
+                if name.startswith(METADATA)
+            },
+        )
+
+    def _end(self) -> CallEnded:
+        return CallEnded(reason=self._ending.reason, duration_ms=to_ms(self.duration), error=self._ending.error)
+
+    async def _publish(self, body: Body) -> None:
+        await self._sink.publish(self.call_id, body)
+
+
+def _as_event(heard: Heard) -> Body:  # noqa: PLR0911  # a table, as a match
+    match heard:
+        case VoiceStarted(leg=leg, position=at):
+            return SpeechStarted(leg=leg, at_ms=to_ms(at))
+        case VoiceEnded(leg=leg, position=at):
+            return SpeechEnded(leg=leg, at_ms=to_ms(at))
+        case Partial():
+            return TranscriptPartial.of(heard)
+        case Segment():
+            return TranscriptFinal.of(heard)
+        case Revision(leg=leg, replaces=replaces, segments=segments):
+            return TranscriptRevised(leg=leg, replaces=replaces, segments=segments)
+        case Undecoded(leg=leg, position=at, samples=samples):
+            return MediaGap(leg=leg, at_ms=to_ms(at), missing_ms=to_ms(samples), reason="undecoded")
+        case Gap(leg=leg, position=at, samples=samples, reason=reason):
+            return MediaGap(leg=leg, at_ms=to_ms(at), missing_ms=to_ms(samples), reason=reason)
+        case Thinned():
+            return CallDegraded(reason="load", what="partials")
+    raise TypeError(f"{type(heard).__name__} is not told")

@@ -1,0 +1,83 @@
+"""Text that nobody said: what Whisper makes of noise, and how it is told from speech."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from bridge.ports import Decoded
+
+NO_SPEECH: Final = 0.6
+UNSURE: Final = -1.0
+"""Whisper's own thresholds for a window without speech (Radford et al. 2022, §4.5)."""
+
+HOPELESS: Final = -1.6
+"""Mean log-probability below which the text is noise whatever else it looks like."""
+
+_STAGE = re.compile(r"[\[(*♪♫].*[\])*♪♫]|[♪♫\W_]*", re.DOTALL)
+"""A stage direction, music signs, or nothing that could be said."""
+
+STOCK: Final = frozenset(
+    {
+        "thanks for watching",
+        "thank you for watching",
+        "thank you so much for watching",
+        "thank you very much for watching",
+        "thanks for watching and see you next time",
+        "please subscribe",
+        "please subscribe to my channel",
+        "like and subscribe",
+        "see you next time",
+        "see you in the next video",
+        "ill see you in the next video",
+        "well see you in the next video",
+        "subtitles by the amaraorg community",
+        "transcription by castingwords",
+        "the end",
+        "you",
+        "bye",
+        "bye bye",
+        "so",
+        "oh",
+        "um",
+        "uh",
+        "beep",
+        "beep beep",
+        "music",
+        "applause",
+        "untertitel der amaraorg community",
+        "untertitel im auftrag des zdf für funk 2017",
+        "sous titres réalisés par la communauté damaraorg",
+        "sous titrage société radio canada",
+        "merci davoir regardé cette vidéo",
+        "subtítulos realizados por la comunidad de amaraorg",
+        "gracias por ver el video",
+        "sottotitoli creati dalla comunità amaraorg",
+        "sottotitoli e revisione a cura di qtss",
+        "legendas pela comunidade amaraorg",
+        "продолжение следует",
+        "субтитры сделал dimatorzok",
+        "спасибо за просмотр",
+        "ご視聴ありがとうございました",
+        "시청해주셔서 감사합니다",
+    }
+)
+"""Phrases from the ends of videos that Whisper falls back on. Believed only when it is sure of them."""
+
+STOCK_SURE: Final = -0.5
+STOCK_NO_SPEECH: Final = 0.3
+
+
+def is_invented(decoded: Decoded) -> bool:
+    """Whether the text of a decode was most likely not said."""
+    text = decoded.text.strip()
+    if not text or _STAGE.fullmatch(text):
+        return True
+    if decoded.average_log_probability < HOPELESS:
+        return True
+    if decoded.no_speech_probability > NO_SPEECH and decoded.average_log_probability < UNSURE:
+        return True
+    plain = re.sub(r"\s+", " ", re.sub(r"[^\w\s]", "", text.casefold())).strip()
+    return plain in STOCK and (
+        decoded.average_log_probability < STOCK_SURE or decoded.no_speech_probability > STOCK_NO_SPEECH
+    )

@@ -1,0 +1,61 @@
+"""What a hearing tells of one leg. Positions are samples at 16 kHz since the leg's first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bridge.model.frame import Gap
+from bridge.model.stream import Leg
+from bridge.model.words import Partial, Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceStarted:
+    """Somebody has begun to speak."""
+
+    leg: Leg
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceEnded:
+    """They have stopped; the words follow."""
+
+    leg: Leg
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """Settled text for earlier finals."""
+
+    leg: Leg
+    replaces: tuple[int, ...]
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecoded:
+    """Speech that was heard and could not be put into words."""
+
+    leg: Leg
+    position: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thinned:
+    """Partials have stopped for lack of room. Finals go on."""
+
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllHeard:
+    """The leg is over and its last final has been told; only revisions follow."""
+
+    leg: Leg
+
+
+Heard: TypeAlias = Gap | VoiceStarted | VoiceEnded | Partial | Segment | Revision | Undecoded | Thinned | AllHeard

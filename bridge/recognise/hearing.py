@@ -1,0 +1,343 @@
+"""One leg's speech into words: tentative while somebody speaks, final when they stop, settled when there is room.
+
+A leg asks for one thing at a time: a partial, or the final, decoded already when the pause begins that may be the
+end. Values come in with `offer` and leave through the queue handed in at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from bridge.errors import EngineError
+from bridge.model.frame import SAMPLE_RATE, from_ms, to_ms
+from bridge.model.speech import Speech, SpeechAudio, SpeechBegan, SpeechOver, SpeechPaused, SpeechWentOn
+from bridge.model.stream import Leg
+from bridge.model.words import Partial, Segment
+from bridge.ports import Clock, Decoded, DecodedWord, DecodeJob, Engine, Urgency
+from bridge.recognise.agreement import Agreement, joined
+from bridge.recognise.context import Context, Said, Window
+from bridge.recognise.guard import is_invented
+from bridge.recognise.heard import AllHeard, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
+from bridge.recognise.pace import PARTIAL_S, SLOWEST_PARTIAL_S, context_room, partial_interval_s
+from bridge.recognise.settling import Piece, Settling, placed
+from bridge.recognise.tongue import Tongue
+from bridge.recognise.utterance import Utterance
+
+T = TypeVar("T")
+
+FIRST_PARTIAL: Final = from_ms(600)
+"""Voice heard before the first partial is asked for; less gives Whisper too little to go by."""
+
+LONGEST: Final = 20 * SAMPLE_RATE
+"""An utterance is cut at the quietest place near its end when it grows longer."""
+
+CUT_WITHIN: Final = 5 * SAMPLE_RATE
+
+PARTIAL_WINDOW: Final = 8 * SAMPLE_RATE
+"""A partial looks back this far; what was confirmed before that is not decoded again."""
+
+PARTIAL_OVERLAP: Final = 2 * SAMPLE_RATE
+"""Confirmed audio that a partial keeps in front of what is in doubt, its words forced."""
+
+MARGIN: Final = from_ms(100)
+
+SHORTEST: Final = from_ms(100)
+"""Less than this holds no word."""
+
+BACKLOG: Final = 60 * SAMPLE_RATE
+"""Speech a leg may have undecoded before it stops listening, which makes its carrier wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingOptions:
+    """What a call may choose."""
+
+    language: str | None = None
+    keywords: tuple[str, ...] = ()
+    partials: bool = True
+    settle: bool = True
+    speculate_ms: int = 300
+    """Between a pause being noticed and its counting as the end: how long a final may take unseen."""
+    first_segment: int = 1
+    """Where numbering goes on, for a call taken up again."""
+
+
+class Hearing:
+    """One leg."""
+
+    def __init__(
+        self, leg: Leg, engine: Engine, clock: Clock, out: asyncio.Queue[Heard], options: HearingOptions
+    ) -> None:
+        self._leg = leg
+        self._engine = engine
+        self._clock = clock
+        self._out = out
+        self._options = options
+        self._number = options.first_segment
+        self._utterances: deque[Utterance] = deque()
+        """The last may still be open; the first is being decoded."""
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closed = False
+        self._context = Context(LONGEST + CUT_WITHIN)
+        self._tongue = Tongue(options.language)
+        self._settling = Settling(leg, engine, clock, out, options.keywords)
+        self._thinned = False
+        self.wasted = 0
+        """Finals decoded in a pause that was not the end."""
+
+    # -- coming in -------------------------------------------------------------------------------------------------
+
+    def offer(self, speech: Sequence[Speech]) -> None:
+        """What the segmenter found, in order."""
+        for item in speech:
+            self._take(item)
+        if speech:
+            self._limit()
+            self._changed.set()
+
+    async def room(self) -> None:
+        """Returns when there is room for more: at once, unless a minute of speech is undecoded."""
+        await self._room.wait()
+
+    def close(self) -> None:
+        """The leg is over: nothing more will be offered."""
+        self._closed = True
+        self._changed.set()
+
+    def _take(self, item: Speech) -> None:
+        match item:
+            case SpeechBegan(position, voice):
+                self._utterances.append(Utterance(self._next_number(), position, voice))
+                self._tell(VoiceStarted(leg=self._leg, position=voice))
+            case SpeechAudio(_, samples):
+                self._utterances[-1].hear(samples)
+                self._cut_if_long()
+            case SpeechPaused(position):
+                self._utterances[-1].paused = position
+            case SpeechWentOn():
+                self._utterances[-1].paused = None
+            case SpeechOver(position):
+                self._utterances[-1].paused = position
+                self._utterances[-1].over = True
+                self._tell(VoiceEnded(leg=self._leg, position=position))
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number - 1
+
+    def _cut_if_long(self) -> None:
+        utterance = self._utterances[-1]
+        if utterance.end - utterance.start > LONGEST:
+            place = utterance.quietest(utterance.end - CUT_WITHIN, utterance.end)
+            self._utterances.append(utterance.cut(place, self._next_number()))
+
+    def _limit(self) -> None:
+        waiting = sum(utterance.end - utterance.start for utterance in self._utterances)
+        if waiting > BACKLOG:
+            self._room.clear()
+        else:
+            self._room.set()
+
+    def _tell(self, heard: Heard) -> None:
+        self._out.put_nowait(heard)
+
+    # -- going on --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Put the leg into words until it is closed and settled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._settling.run())
+            while (utterance := await self._next()) is not None:
+                await self._hear_out(utterance)
+                self._utterances.popleft()
+                self._limit()
+            self._tell(AllHeard(leg=self._leg))
+            self._settling.close()
+
+    async def _next(self) -> Utterance | None:
+        while not self._utterances:
+            if self._closed:
+                return None
+            await self._change()
+        return self._utterances[0]
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def _unless(self, stop: Callable[[], bool], work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` gives; None, and the work taken back, as soon as `stop` holds."""
+        task = asyncio.create_task(work)
+        try:
+            while not task.done() and not stop():
+                changed = asyncio.create_task(self._change())
+                await asyncio.wait({task, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+
+    async def _hear_out(self, utterance: Utterance) -> None:
+        """Partials while it goes on; the final, begun in each pause that may be its end."""
+        agreement = Agreement()
+        while True:
+            if utterance.paused is None:
+                await self._unless(lambda: utterance.paused is not None, self._partials(utterance, agreement))
+                continue
+            pause = _Pause(utterance)
+            final = await self._unless(pause.went_on, self._final(utterance))
+            while not utterance.over and not pause.went_on():
+                await self._change()
+            if not pause.went_on():
+                self._conclude(utterance, final)
+                return
+            self.wasted += final is not None
+
+    # -- partials --------------------------------------------------------------------------------------------------
+
+    async def _partials(self, utterance: Utterance, agreement: Agreement) -> None:
+        """One after the other, each with at least an interval of new speech, for as long as nobody takes this back."""
+        heard_to = utterance.voice + FIRST_PARTIAL - from_ms(1000 * PARTIAL_S)
+        while True:
+            interval = partial_interval_s(self._engine.pressure()) if self._options.partials else None
+            self._mind(interval)
+            wanted = heard_to + from_ms(1000 * (interval or SLOWEST_PARTIAL_S))
+            if utterance.end < wanted:
+                await self._change()
+            elif interval is None:
+                heard_to = utterance.end
+            else:
+                heard_to = utterance.end
+                await self._partial(utterance, agreement)
+
+    def _mind(self, interval: float | None) -> None:
+        """Say once that partials have stopped, each time they do."""
+        if interval is None and not self._thinned and self._options.partials:
+            self._tell(Thinned(leg=self._leg))
+        self._thinned = interval is None
+
+    async def _partial(self, utterance: Utterance, agreement: Agreement) -> None:
+        start, known = _in_view(agreement.confirmed, utterance)
+        earlier = agreement.confirmed[: len(agreement.confirmed) - len(known)]
+        job = DecodeJob(
+            samples=utterance.audio(start, utterance.end),
+            urgency=Urgency.PARTIAL,
+            deadline=self._clock.monotonic() + PARTIAL_S,
+            language=self._tongue.held,
+            previous_text=f"{self._context.text} {joined(earlier)}",
+            prefix_text=joined(known),
+            keywords=self._options.keywords,
+            want_words=True,
+        )
+        try:
+            decoded = await self._engine.decode(job)
+        except EngineError:
+            return
+        if decoded is None or is_invented(decoded):
+            return
+        agreement.hear([replace(word, start=word.start + start, end=word.end + start) for word in decoded.words])
+        self._tell(
+            Partial(
+                leg=self._leg,
+                segment=utterance.number,
+                start_ms=to_ms(utterance.voice),
+                end_ms=to_ms(start + len(job.samples)),
+                text=agreement.text,
+                stable_text=agreement.stable_text,
+            )
+        )
+
+    # -- finals ----------------------------------------------------------------------------------------------------
+
+    async def _final(self, utterance: Utterance) -> Decoded | None:
+        """What the utterance says up to its pause; None when it could not be decoded."""
+        samples = utterance.spoken()
+        if len(samples) < SHORTEST:
+            return Decoded.nothing(self._options.language or "")
+        window = self._context.window(samples, context_room(self._engine.pressure(), len(samples)))
+        decoded = await self._decode_final(utterance, window)
+        if decoded is not None and not decoded.text and window.prefix_text:
+            alone = self._context.window(samples, 0)
+            decoded = await self._decode_final(utterance, alone)
+        return decoded
+
+    async def _decode_final(self, utterance: Utterance, window: Window) -> Decoded | None:
+        left_ms = 0 if utterance.over else self._options.speculate_ms
+        job = DecodeJob(
+            samples=window.samples,
+            urgency=Urgency.FINAL if utterance.over else Urgency.SPECULATIVE,
+            deadline=self._clock.monotonic() + left_ms / 1000,
+            language=self._tongue.held,
+            previous_text=window.previous_text,
+            prefix_text=window.prefix_text,
+            keywords=self._options.keywords,
+            want_words=True,
+        )
+        try:
+            decoded = await self._engine.decode(job)
+        except EngineError:
+            return None
+        if decoded is None:
+            return None
+        return replace(decoded, words=tuple(_shifted(word, -window.offset) for word in decoded.words))
+
+    def _conclude(self, utterance: Utterance, decoded: Decoded | None) -> None:
+        samples = utterance.spoken()
+        if decoded is None:
+            self._tell(Undecoded(leg=self._leg, position=utterance.start, samples=len(samples)))
+            return
+        self._tongue.hear(decoded, len(samples))
+        if is_invented(decoded):
+            return
+        segment = self._segment(utterance, decoded)
+        self._tell(segment)
+        self._context.add(Said(samples=samples, text=segment.text))
+        if self._options.settle:
+            self._settling.add(Piece(segment=segment, start=utterance.start, samples=samples))
+
+    def _segment(self, utterance: Utterance, decoded: Decoded) -> Segment:
+        start_ms, end_ms = to_ms(utterance.voice), to_ms(utterance.voice_end)
+        words = tuple(placed(word, utterance.start, start_ms, end_ms) for word in decoded.words)
+        sure = [word.confidence for word in words] or [math.exp(decoded.average_log_probability)]
+        return Segment(
+            leg=self._leg,
+            segment=utterance.number,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            text=decoded.text,
+            language=decoded.language,
+            confidence=round(sum(sure) / len(sure), 3),
+            words=words,
+        )
+
+
+class _Pause:
+    """A silence that may be an utterance's end."""
+
+    def __init__(self, utterance: Utterance) -> None:
+        self._utterance = utterance
+        self._at = utterance.paused
+
+    def went_on(self) -> bool:
+        return self._utterance.paused != self._at
+
+
+def _in_view(confirmed: Sequence[DecodedWord], utterance: Utterance) -> tuple[int, list[DecodedWord]]:
+    """Where a partial's window begins, and the confirmed words in it: all of a short utterance's, the last two seconds'
+    of a long one's.
+    """
+    if utterance.end - utterance.start <= PARTIAL_WINDOW or not confirmed:
+        return utterance.start, list(confirmed)
+    kept = [word for word in confirmed if word.start >= confirmed[-1].end - PARTIAL_OVERLAP]
+    return kept[0].start - MARGIN, kept
+
+
+def _shifted(word: DecodedWord, by: int) -> DecodedWord:
+    return replace(word, start=word.start + by, end=word.end + by)

@@ -1,0 +1,73 @@
+"""The engine of one process: the scheduler over threads that share one model. The default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.ports import Clock
+from bridge.recognise import weights
+from bridge.recognise.scheduler import Scheduler
+from bridge.recognise.threads import ThreadWorkers
+from bridge.recognise.whisper import Plan, Whisper
+from bridge.settings import Settings
+
+MOST_WORKERS: Final = 8
+CPU_BATCH: Final = 4
+GPU_BATCH: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How the model is driven on this machine.
+
+    On a CPU, encoding gains nothing from batches and decoding nothing from threads, so workers side by side with one
+    thread each beat one worker with many. On a GPU batching is everything.
+    """
+
+    workers: int
+    threads: int
+    max_batch: int
+
+
+def tuning(device: str, cores: int) -> Tuning:
+    """For `cpu` or `cuda`, and the cores this process may use."""
+    if device == "cuda":
+        return Tuning(workers=2, threads=1, max_batch=GPU_BATCH)
+    return Tuning(workers=max(1, min(cores, MOST_WORKERS)), threads=1, max_batch=CPU_BATCH)
+
+
+def cores() -> int:
+    """Cores this process may use; containers often allow fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def open_engine(settings: Settings, clock: Clock) -> LocalEngine:
+    """Find, check and load the weights. Blocks for about a second; raises SetupError that says what to do."""
+    found = weights.find(settings.model, model_dir=settings.model_dir, download=settings.model_download)
+    device = Whisper.device_for(settings.device)
+    tuned = tuning(device, cores())
+    workers = ThreadWorkers(
+        lambda: Whisper(
+            found.folder,
+            device=device,
+            compute_type=settings.compute_type,
+            workers=tuned.workers,
+            threads=tuned.threads,
+        ),
+        count=tuned.workers,
+    )
+    return LocalEngine(workers, clock, tuned, found)
+
+
+class LocalEngine(Scheduler[Plan]):
+    """The scheduler, and what it runs on."""
+
+    def __init__(self, workers: ThreadWorkers, clock: Clock, tuned: Tuning, found: weights.Found) -> None:
+        super().__init__(workers, clock, max_batch=tuned.max_batch)
+        self.model = workers.model
+        self.tuning = tuned
+        self.weights = found

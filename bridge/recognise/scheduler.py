@@ -1,0 +1,267 @@
+"""Who is decoded next: one queue for every call of the process, earliest need first, like windows together.
+
+Finals and what may become one go first, then partials, then settling. Finals are never shed. Everything here
+runs on the event loop; the decoding itself is the workers' affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from bridge.errors import EngineError
+from bridge.ports import Clock, Decoded, DecodeJob, Urgency
+
+SHED_PARTIAL_S: Final = 1.0
+"""A partial this late shows what nobody waits for any more."""
+
+RANK: Final = {Urgency.FINAL: 0, Urgency.SPECULATIVE: 0, Urgency.PARTIAL: 1, Urgency.SETTLE: 2}
+"""A speculation is a final that knows when it will be needed: its deadline alone puts it behind those that are."""
+
+LOAD_MEMORY_S: Final = 3.0
+"""How far back the measured load looks."""
+
+
+class Planned(Protocol):
+    """A job as the decoder will run it."""
+
+    @property
+    def job(self) -> DecodeJob: ...
+
+    @property
+    def batch_key(self) -> tuple[int, int]: ...
+
+
+P = TypeVar("P", bound=Planned)
+
+
+class Workers(Protocol[P]):
+    """Where batches are decoded: threads over one model, or a test's script on a virtual clock."""
+
+    @property
+    def count(self) -> int:
+        """Batches that can run side by side."""
+        ...
+
+    def plan(self, job: DecodeJob) -> P:
+        """Raises EngineError for a job that cannot be decoded."""
+        ...
+
+    async def decode(self, plans: Sequence[P]) -> list[Decoded]:
+        """Plans of one batch key, in order. Raises EngineError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class SchedulerStats:
+    """What the scheduler has done, for /metrics and `bench`."""
+
+    decoded: dict[Urgency, int] = field(default_factory=lambda: dict.fromkeys(Urgency, 0))
+    shed: dict[Urgency, int] = field(default_factory=lambda: dict.fromkeys(Urgency, 0))
+    retried: int = 0
+    failed: int = 0
+    batches: dict[int, int] = field(default_factory=dict)
+    windows: dict[int, int] = field(default_factory=dict)
+    busy_s: float = 0.0
+    speech_s: float = 0.0
+    """Seconds of samples in decoded finals."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting(Generic[P]):
+    plan: P
+    result: asyncio.Future[Decoded | None]
+    order: int
+    tries: int = 0
+
+    @property
+    def rank(self) -> tuple[int, float, int]:
+        return RANK[self.plan.job.urgency], self.plan.job.deadline, self.order
+
+
+class Scheduler(Generic[P]):
+    """Fills the `Engine` port over a set of workers.
+
+    The queue is bounded by its callers: each leg has at most one partial, one speculation, its finals and one
+    settling in it, and a leg with too much speech undecoded stops listening until some is done.
+    """
+
+    def __init__(self, workers: Workers[P], clock: Clock, *, max_batch: int = 4) -> None:
+        self._workers = workers
+        self._clock = clock
+        self._max_batch = max_batch
+        self._waiting: list[_Waiting[P]] = []
+        self._running: set[asyncio.Task[None]] = set()
+        self._settling = 0
+        self._order = itertools.count()
+        self._load = _Load(clock, workers.count)
+        self.stats = SchedulerStats()
+
+    async def decode(self, job: DecodeJob) -> Decoded | None:
+        """See `bridge.ports.Engine.decode`."""
+        entry = _Waiting(self._workers.plan(job), asyncio.get_running_loop().create_future(), next(self._order))
+        self._waiting.append(entry)
+        self._start()
+        try:
+            return await entry.result
+        except asyncio.CancelledError:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+            raise
+
+    def pressure(self) -> float:
+        """0 idle … 1 full: the share of the workers' time in use, or 1 as soon as finals have to wait."""
+        late = sum(1 for entry in self._waiting if entry.plan.job.urgency is Urgency.FINAL)
+        return min(1.0, self._load.share() + late / (2 * self._workers.count))
+
+    def queued(self) -> dict[Urgency, int]:
+        """Jobs that wait, by urgency."""
+        counts = dict.fromkeys(Urgency, 0)
+        for entry in self._waiting:
+            counts[entry.plan.job.urgency] += 1
+        return counts
+
+    def oldest_wait(self) -> float:
+        """Seconds by which the latest job is behind its deadline; 0 when none is."""
+        now = self._clock.monotonic()
+        return max((now - entry.plan.job.deadline for entry in self._waiting), default=0.0)
+
+    async def close(self) -> None:
+        """Let what runs finish, shed what waits."""
+        for entry in self._waiting:
+            entry.result.cancel()
+        self._waiting.clear()
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._workers.close()
+
+    def _start(self) -> None:
+        self._shed_late()
+        while len(self._running) < self._workers.count and (batch := self._next_batch()):
+            task = asyncio.create_task(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._start()
+
+    def _shed_late(self) -> None:
+        now = self._clock.monotonic()
+        late = [
+            entry
+            for entry in self._waiting
+            if entry.plan.job.urgency is Urgency.PARTIAL and now > entry.plan.job.deadline + SHED_PARTIAL_S
+        ]
+        for entry in late:
+            self._waiting.remove(entry)
+            self.stats.shed[Urgency.PARTIAL] += 1
+            _resolve(entry.result, None)
+
+    def _next_batch(self) -> list[_Waiting[P]]:
+        """The most urgent job and its like. Settling gets one worker at most, and none while anything else waits."""
+        ready = sorted(self._waiting, key=lambda entry: entry.rank)
+        if not ready:
+            return []
+        first = ready[0]
+        if first.plan.job.urgency is Urgency.SETTLE and self._settling:
+            return []
+        like = self._like(first, ready)
+        for entry in like:
+            self._waiting.remove(entry)
+        return like
+
+    def _like(self, first: _Waiting[P], ready: Iterable[_Waiting[P]]) -> list[_Waiting[P]]:
+        if first.plan.job.urgency is Urgency.SETTLE:
+            return [first]
+        same = [entry for entry in ready if entry.plan.batch_key == first.plan.batch_key]
+        kind = {Urgency.PARTIAL} if first.plan.job.urgency is Urgency.PARTIAL else {Urgency.FINAL, Urgency.SPECULATIVE}
+        return [entry for entry in same if entry.plan.job.urgency in kind][: self._max_batch]
+
+    async def _run(self, batch: list[_Waiting[P]]) -> None:
+        settling = batch[0].plan.job.urgency is Urgency.SETTLE
+        self._settling += settling
+        began = self._clock.monotonic()
+        self._load.began()
+        try:
+            for entry, decoded in zip(batch, await self._decoded(batch), strict=True):
+                self._note(entry, decoded)
+                _resolve(entry.result, decoded)
+        except EngineError as error:
+            self._failed(batch, error)
+        except BaseException as error:
+            for entry in batch:
+                _fail(entry.result, error)
+            raise
+        finally:
+            self._settling -= settling
+            self._load.ended()
+            self.stats.busy_s += self._clock.monotonic() - began
+
+    async def _decoded(self, batch: list[_Waiting[P]]) -> list[Decoded]:
+        plans = [entry.plan for entry in batch]
+        self.stats.batches[len(plans)] = self.stats.batches.get(len(plans), 0) + 1
+        window = plans[0].batch_key[0]
+        self.stats.windows[window] = self.stats.windows.get(window, 0) + len(plans)
+        return await self._workers.decode(plans)
+
+    def _note(self, entry: _Waiting[P], decoded: Decoded) -> None:
+        job = entry.plan.job
+        self.stats.decoded[job.urgency] += 1
+        self.stats.retried += decoded.retried
+        if job.urgency in {Urgency.FINAL, Urgency.SPECULATIVE}:
+            self.stats.speech_s += len(job.samples) / 16_000
+
+    def _failed(self, batch: list[_Waiting[P]], error: EngineError) -> None:
+        """Each job of a failed batch is tried once more by itself; then its caller hears of it."""
+        for entry in batch:
+            if entry.tries or entry.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE}:
+                self.stats.failed += 1
+                _fail(entry.result, error)
+            else:
+                entry.tries += 1
+                self._waiting.append(entry)
+
+
+class _Load:
+    """The share of worker time in use over the last few seconds."""
+
+    def __init__(self, clock: Clock, workers: int) -> None:
+        self._clock = clock
+        self._workers = workers
+        self._busy = 0
+        self._share = 0.0
+        self._at = clock.monotonic()
+
+    def began(self) -> None:
+        self._catch_up()
+        self._busy += 1
+
+    def ended(self) -> None:
+        self._catch_up()
+        self._busy -= 1
+
+    def share(self) -> float:
+        self._catch_up()
+        return self._share
+
+    def _catch_up(self) -> None:
+        now = self._clock.monotonic()
+        fade = 0.5 ** ((now - self._at) / LOAD_MEMORY_S)
+        self._share = self._share * fade + (self._busy / self._workers) * (1 - fade)
+        self._at = now
+
+
+def _resolve(future: asyncio.Future[Any], value: Decoded | None) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,264 @@
+"""Whisper on CTranslate2, driven directly: windows sized to the speech, encoded one by one, decoded together.
+
+The only file that knows the model. Everything here blocks and belongs in a worker thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import ctranslate2
+import numpy as np
+import tokenizers
+from faster_whisper.feature_extractor import FeatureExtractor
+from faster_whisper.tokenizer import Tokenizer
+
+from bridge.errors import EngineError, SetupError
+from bridge.model.frame import SAMPLE_RATE, Samples
+from bridge.ports import Decoded, DecodedWord, DecodeJob, Urgency
+from bridge.recognise.window import FULL_WINDOW_S, previous_length, token_cap, window_s
+
+FRAMES_PER_S: Final = 100
+"""Log-mel frames a second; the encoder gives one state for two of them."""
+
+SAMPLES_PER_STATE: Final = 2 * SAMPLE_RATE // FRAMES_PER_S
+
+MAX_TOKENS: Final = 224
+"""Half of Whisper's text context: what one window may say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a job will ask of the model; jobs with the same `batch_key` can be decoded together."""
+
+    job: DecodeJob
+    window_s: int
+    previous: tuple[int, ...]
+    prefix: tuple[int, ...]
+    cap: int
+    """New tokens at which the decode counts as run away."""
+
+    @property
+    def batch_key(self) -> tuple[int, int]:
+        return self.window_s, len(self.previous)
+
+
+@dataclass(slots=True)
+class _Raw:
+    """One decode before it is read: new tokens and how sure the model was."""
+
+    tokens: list[int]
+    language: str
+    language_probability: float
+    average_log_probability: float
+    no_speech_probability: float
+    encoded: Any
+    retried: bool = False
+
+
+class Whisper:
+    """One model for the whole process. `decode` may be called from as many threads as `workers`."""
+
+    def __init__(
+        self, folder: Path, *, device: str = "auto", compute_type: str = "auto", workers: int = 1, threads: int = 1
+    ) -> None:
+        """Raises SetupError when the folder holds no model CTranslate2 can load."""
+        self.device = self.device_for(device)
+        self.compute_type = compute_type if compute_type != "auto" else ("float16" if self.device == "cuda" else "int8")
+        try:
+            self._model: Any = ctranslate2.models.Whisper(
+                str(folder),
+                device=self.device,
+                compute_type=self.compute_type,
+                inter_threads=workers,
+                intra_threads=threads,
+            )
+            self._texts = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except (RuntimeError, ValueError, Exception) as error:  # tokenizers raises bare Exception
+            raise SetupError(f"the weights in {folder} cannot be loaded: {error}") from error
+        self.multilingual: bool = self._model.is_multilingual
+        self._features = FeatureExtractor(feature_size=self._model.n_mels)
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self._start = self._tokenizer("en")
+
+    @staticmethod
+    def device_for(wanted: str) -> str:
+        """`cpu` or `cuda`: what `auto` means on this machine."""
+        if wanted != "auto":
+            return wanted
+        return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes this model can be asked for."""
+        from faster_whisper.tokenizer import _LANGUAGE_CODES  # noqa: PLC0415  # the library has no public list
+
+        return tuple(_LANGUAGE_CODES) if self.multilingual else ("en",)
+
+    def plan(self, job: DecodeJob) -> Plan:
+        """How `job` will be decoded. Cheap; raises EngineError when its samples do not fit a window."""
+        if len(job.samples) > FULL_WINDOW_S * SAMPLE_RATE:
+            raise EngineError(f"{len(job.samples) / SAMPLE_RATE:.1f} s of speech do not fit one window")
+        texts = self._tokenizer(job.language or "en")
+        prefix = tuple(texts.encode(" " + job.prefix_text.strip())) if job.prefix_text.strip() else ()
+        previous = self._previous(texts, job)
+        return Plan(
+            job=job,
+            window_s=window_s(len(job.samples), partial=job.urgency is Urgency.PARTIAL),
+            previous=previous,
+            prefix=prefix[-MAX_TOKENS // 2 :],
+            cap=min(token_cap(len(job.samples)), MAX_TOKENS),
+        )
+
+    def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
+        """Decode jobs that share a `batch_key`, in order. Raises EngineError when the model fails."""
+        try:
+            raws = self._generate(plans, [self._encode(plan, plan.window_s) for plan in plans])
+            for index, (plan, raw) in enumerate(zip(plans, raws, strict=True)):
+                if len(plan.prefix) + len(raw.tokens) >= plan.cap and plan.job.urgency is not Urgency.PARTIAL:
+                    raws[index] = self._again(plan, raw)
+            return [self._read(plan, raw) for plan, raw in zip(plans, raws, strict=True)]
+        except RuntimeError as error:
+            raise EngineError(f"the model failed: {error}") from error
+
+    def _previous(self, texts: Tokenizer, job: DecodeJob) -> tuple[int, ...]:
+        said = job.previous_text.strip()
+        if job.keywords:
+            said = f"{', '.join(job.keywords)}. {said}"
+        tokens = texts.encode(" " + said) if said else []
+        length = previous_length(len(tokens))
+        return tuple(tokens[len(tokens) - length :])
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._texts, self.multilingual, task="transcribe", language=language if self.multilingual else "en"
+            )
+        return self._tokenizers[language]
+
+    def _encode(self, plan: Plan, seconds: int) -> Any:
+        padded: Samples = np.zeros(seconds * SAMPLE_RATE, np.float32)
+        padded[: len(plan.job.samples)] = plan.job.samples
+        mel = self._features(padded, padding=0)[:, : seconds * FRAMES_PER_S]
+        return self._model.encode(_view(np.ascontiguousarray(mel[np.newaxis])), to_cpu=self.device == "cuda")
+
+    def _language(self, plan: Plan, encoded: Any) -> tuple[str, float]:
+        if plan.job.language is not None or not self.multilingual:
+            return plan.job.language or "en", 1.0
+        token, probability = self._model.detect_language(encoded)[0][0]
+        return token[2:-2], probability
+
+    def _generate(self, plans: Sequence[Plan], encoded: list[Any]) -> list[_Raw]:
+        languages = [self._language(plan, states) for plan, states in zip(plans, encoded, strict=True)]
+        prompts = [self._prompt(plan, language) for plan, (language, _) in zip(plans, languages, strict=True)]
+        longest = max(len(prompt) for prompt in prompts)
+        together = encoded[0] if len(encoded) == 1 else _view(np.concatenate([np.array(one) for one in encoded]))
+        results = self._model.generate(
+            together,
+            prompts,
+            beam_size=1,
+            max_length=min(2 * max(plan.cap for plan in plans), 448 - longest),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        raws = []
+        for plan, (language, probability), states, result in zip(plans, languages, encoded, results, strict=True):
+            tokens = list(result.sequences_ids[0])
+            if tuple(tokens[: len(plan.prefix)]) == plan.prefix:
+                tokens = tokens[len(plan.prefix) :]
+            raws.append(
+                _Raw(
+                    tokens=tokens,
+                    language=language,
+                    language_probability=probability,
+                    average_log_probability=result.scores[0],
+                    no_speech_probability=result.no_speech_prob,
+                    encoded=states,
+                )
+            )
+        return raws
+
+    def _prompt(self, plan: Plan, language: str) -> list[int]:
+        texts = self._tokenizer(language)
+        before = [texts.sot_prev, *plan.previous] if plan.previous else []
+        return [*before, *texts.sot_sequence, texts.no_timestamps, *plan.prefix]
+
+    def _again(self, plan: Plan, first: _Raw) -> _Raw:
+        """The decode ran away: once more with the full window and nothing said before; the better of the two counts."""
+        bare = Plan(job=plan.job, window_s=FULL_WINDOW_S, previous=(), prefix=plan.prefix, cap=plan.cap)
+        [second] = self._generate([bare], [self._encode(bare, FULL_WINDOW_S)])
+        best = second if len(second.tokens) < len(first.tokens) else first
+        best.retried = True
+        best.tokens = without_loop(best.tokens)
+        return best
+
+    def _read(self, plan: Plan, raw: _Raw) -> Decoded:
+        texts = self._tokenizer(raw.language)
+        text = texts.decode([token for token in raw.tokens if token < texts.eot]).strip()
+        words = self._words(plan, raw, texts) if plan.job.want_words and text else ()
+        return Decoded(
+            text=text,
+            language=raw.language,
+            language_probability=raw.language_probability,
+            average_log_probability=raw.average_log_probability,
+            no_speech_probability=raw.no_speech_probability,
+            words=words,
+            retried=raw.retried,
+        )
+
+    def _words(self, plan: Plan, raw: _Raw, texts: Tokenizer) -> tuple[DecodedWord, ...]:
+        """Word times from the cross-attention (faster-whisper's way, `find_alignment`), for the new words alone."""
+        tokens = [token for token in (*plan.prefix, *raw.tokens) if token < texts.eot]
+        [found] = self._model.align(
+            raw.encoded,
+            texts.sot_sequence,
+            [tokens],
+            min(math.ceil(len(plan.job.samples) * FRAMES_PER_S / SAMPLE_RATE), raw.encoded.shape[1] * 2),
+        )
+        words, word_tokens = texts.split_to_word_tokens([*tokens, texts.eot])
+        ends = np.cumsum([len(part) for part in word_tokens])[:-1]
+        starts = np.concatenate([[0], ends[:-1]])
+        path = np.array(found.alignments)
+        jumps = np.diff(path[:, 0], prepend=-1).astype(bool)
+        at = path[jumps, 1]
+        known = len([token for token in plan.prefix if token < texts.eot])
+        return _whole_words(
+            DecodedWord(
+                text=word,
+                start=int(at[min(first, len(at) - 1)]) * SAMPLES_PER_STATE,
+                end=int(at[min(last, len(at) - 1)]) * SAMPLES_PER_STATE,
+                probability=float(np.mean(found.text_token_probs[first:last])),
+            )
+            for word, first, last in zip(words[:-1], starts, ends, strict=True)
+            if first >= known
+        )
+
+
+def _whole_words(pieces: Iterable[DecodedWord]) -> tuple[DecodedWord, ...]:
+    """Punctuation belongs to the word before it."""
+    words: list[DecodedWord] = []
+    for piece in pieces:
+        text = piece.text.strip()
+        if words and not any(letter.isalnum() for letter in text):
+            words[-1] = replace(words[-1], text=words[-1].text + text)
+        elif text:
+            words.append(replace(piece, text=text, space=piece.text.startswith(" ")))
+    return tuple(words)
+
+
+def without_loop(tokens: list[int], *, times: int = 3) -> list[int]:
+    """`tokens` up to the first run that is said `times` times over, the run kept once."""
+    for length in range(1, len(tokens) // times + 1):
+        for start in range(len(tokens) - times * length + 1):
+            run = tokens[start : start + length]
+            if all(tokens[start + k * length : start + (k + 1) * length] == run for k in range(1, times)):
+                return tokens[: start + length]
+    return tokens
+
+
+def _view(array: Any) -> Any:
+    return ctranslate2.StorageView.from_array(array)

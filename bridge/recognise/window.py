@@ -1,0 +1,51 @@
+"""How much of Whisper's 30 s window a piece of speech needs, and how many tokens it can truthfully give.
+
+The encoder's cost grows faster than the window, so short speech gets a short window. A window that ends with the
+speech makes the decoder run on: the quiet tail stops most of it, the token cap catches the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.model.frame import SAMPLE_RATE
+
+FULL_WINDOW_S: Final = 30
+"""What Whisper was trained on, and the longest it takes."""
+
+TAIL_S: Final = 2.0
+"""Quiet behind the speech."""
+
+BUCKETS_S: Final = (8, 10, 12, 14, 16, 20, 25, FULL_WINDOW_S)
+"""Window lengths in use. Jobs of one bucket can be decoded together."""
+
+PARTIAL_TAIL_S: Final = 1.0
+PARTIAL_BUCKETS_S: Final = (4, 5, 6, *BUCKETS_S)
+"""A partial may be wrong once in a while: less tail, smaller windows."""
+
+LONGEST_S: Final = FULL_WINDOW_S - TAIL_S
+"""The longest run of samples a job may carry."""
+
+TOKENS_PER_S: Final = 7
+TOKENS_AT_LEAST: Final = 10
+
+PREVIOUS_TOKENS: Final = (0, 16, 32, 64)
+"""How many tokens of previous text a decode may carry. CTranslate2 wants the start token at one place in all of a
+batch, so the number is one of a few."""
+
+
+def window_s(samples: int, *, partial: bool = False) -> int:
+    """The window for so many samples: speech plus tail, rounded up to a bucket."""
+    wanted = samples / SAMPLE_RATE + (PARTIAL_TAIL_S if partial else TAIL_S)
+    buckets = PARTIAL_BUCKETS_S if partial else BUCKETS_S
+    return next((bucket for bucket in buckets if bucket >= wanted), FULL_WINDOW_S)
+
+
+def token_cap(samples: int) -> int:
+    """More tokens than so many samples of speech can say: a decode that gets there has run away."""
+    return TOKENS_AT_LEAST + round(TOKENS_PER_S * samples / SAMPLE_RATE)
+
+
+def previous_length(tokens: int) -> int:
+    """The largest allowed number of previous tokens that is not above `tokens`."""
+    return max(length for length in PREVIOUS_TOKENS if length <= tokens)

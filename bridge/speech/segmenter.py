@@ -1,0 +1,141 @@
+"""Where speech begins, pauses and ends, on one leg. Positions are samples at 16 kHz since the leg's first."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.model.frame import AudioFrame, Samples, from_ms
+from bridge.model.speech import Speech, SpeechAudio, SpeechBegan, SpeechOver, SpeechPaused, SpeechWentOn
+from bridge.speech.framing import Framer
+from bridge.speech.gate import Gate
+from bridge.speech.silero import WINDOW, Silero
+
+
+class VoiceModel(Protocol):
+    """What decides; `silero.Silero`, or a test's script."""
+
+    def reset(self) -> None: ...
+
+    def probabilities(self, windows: Samples) -> npt.NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterOptions:
+    """When speech counts as begun, paused and over."""
+
+    start_probability: float = 0.4
+    stop_probability: float = 0.25
+    start_ms: int = 64
+    """Speech for so long is a beginning; a click is not."""
+    pre_roll_ms: int = 320
+    pause_ms: int = 200
+    hangover_ms: int = 500
+
+
+class _State(Enum):
+    QUIET = auto()
+    SPEAKING = auto()
+    PAUSED = auto()
+
+
+class Segmenter:
+    """One leg's frames in, its stretches of speech out. Silence costs a level test a window, nothing more."""
+
+    def __init__(self, options: SegmenterOptions, *, model: VoiceModel | None = None, gate: Gate | None = None) -> None:
+        self._options = options
+        self._model = model or Silero()
+        self._gate = gate or Gate()
+        self._framer = Framer(WINDOW)
+        self._state = _State.QUIET
+        self._position = 0
+        """Of the next window."""
+        self._pre_roll: deque[Samples] = deque(maxlen=max(1, from_ms(options.pre_roll_ms) // WINDOW))
+        self._asleep = True
+        """Silero is not running: the gate has been shut for a while."""
+        self._shut = 0
+        """Windows for which the gate has been shut."""
+        self._run = 0
+        """Speech windows in a row, while quiet."""
+        self._voice_end = 0
+
+    def push(self, frame: AudioFrame) -> list[Speech]:
+        """What this frame shows. Frames come in order and without holes."""
+        return list(self._advance(self._framer.push(frame.samples)))
+
+    def flush(self) -> list[Speech]:
+        """The leg ended: what is held, and the end of a stretch that was still open."""
+        out = list(self._advance(self._framer.flush()))
+        if self._state is not _State.QUIET:
+            if self._state is _State.SPEAKING:
+                self._voice_end = self._position
+            out.append(SpeechOver(self._voice_end))
+            self._state = _State.QUIET
+        return out
+
+    def _advance(self, windows: Samples) -> Iterable[Speech]:
+        if not len(windows):
+            return
+        loud = [self._gate.maybe_speech(window) for window in windows]
+        if self._state is _State.QUIET and self._asleep and not any(loud):
+            self._pre_roll.extend(windows)
+            self._position += windows.size
+            return
+        for window, probability in zip(windows, self._ask(windows, loud), strict=True):
+            yield from self._step(window, probability)
+            self._position += WINDOW
+
+    def _ask(self, windows: Samples, loud: list[bool]) -> npt.NDArray[np.float32]:
+        """Silero's word on each window. It wakes with the pre-roll in its ear, and sleeps after a second of quiet."""
+        if self._asleep:
+            self._asleep = False
+            self._model.reset()
+            if self._pre_roll:
+                self._model.probabilities(np.stack(self._pre_roll))
+        probabilities = self._model.probabilities(windows)
+        self._shut = 0 if any(loud) else self._shut + len(windows)
+        if self._shut * WINDOW >= from_ms(1000) and self._state is _State.QUIET:
+            self._asleep = True
+        return probabilities
+
+    def _step(self, window: Samples, probability: float) -> Iterable[Speech]:
+        if self._state is _State.QUIET:
+            yield from self._while_quiet(window, probability)
+            return
+        yield SpeechAudio(self._position, window)
+        end = self._position + WINDOW
+        if probability >= (
+            self._options.stop_probability if self._state is _State.SPEAKING else self._options.start_probability
+        ):
+            if self._state is _State.PAUSED:
+                yield SpeechWentOn(self._position)
+                self._state = _State.SPEAKING
+            self._voice_end = end
+        elif self._state is _State.SPEAKING and end - self._voice_end >= from_ms(self._options.pause_ms):
+            self._state = _State.PAUSED
+            yield SpeechPaused(self._voice_end)
+        elif self._state is _State.PAUSED and end - self._voice_end >= from_ms(self._options.hangover_ms):
+            self._state = _State.QUIET
+            self._run = 0
+            self._pre_roll.clear()
+            yield SpeechOver(self._voice_end)
+
+    def _while_quiet(self, window: Samples, probability: float) -> Iterable[Speech]:
+        self._pre_roll.append(window)
+        self._run = self._run + 1 if probability >= self._options.start_probability else 0
+        if self._run * WINDOW < from_ms(self._options.start_ms):
+            return
+        end = self._position + WINDOW
+        start = end - len(self._pre_roll) * WINDOW
+        voice = end - self._run * WINDOW
+        self._state = _State.SPEAKING
+        self._voice_end = end
+        yield SpeechBegan(start, voice)
+        yield SpeechAudio(start, np.concatenate(self._pre_roll))
+        self._pre_roll.clear()
