@@ -28,8 +28,8 @@ BLOCK_S: Final = 0.0125
 """Sound is looked at in blocks of this length, each beginning in the middle of the one before."""
 PAIRS: Final = 2
 """How many pairs of blocks, each 12.5 ms apart, agree on a key: 31 ms, which a key of 40 ms (Q.24) always holds."""
-PAUSE: Final = 4
-"""Blocks without the key that make it released: 25 ms. A shorter break is a fault of the line."""
+PAUSE: Final = 8
+"""Blocks in a row without the key that release it: a pause of 40 ms makes 10, a break of 10 ms (a fault) makes 7."""
 
 LEAST_POWER: Final = 10 ** (-45 / 10)
 """Mean square; full scale is 1. Weaker sound is no key."""

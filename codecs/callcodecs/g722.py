@@ -16,7 +16,7 @@ SAMPLE_RATE: Final = 16_000
 
 
 class G722Decoder:
-    """One stream. What it learnt of the signal it keeps over a loss, and is right again after a few milliseconds."""
+    """One stream. After a loss it finds back by itself: nearly within 0.2 s, to the bit within 0.3 s."""
 
     sample_rate = SAMPLE_RATE
 
