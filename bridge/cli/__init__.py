@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -56,6 +57,14 @@ class Commands(click.Group):
                 raise
             click.echo(f"callbridge: {_told(error)}", err=True)
             ctx.exit(1)
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="CALLBRIDGE_CONFIG",
+    help="Settings as a TOML file; the environment is stronger.",
+)
 
 
 def example(*lines: str) -> str:

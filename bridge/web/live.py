@@ -7,8 +7,8 @@ Feeds are pulled: a subscriber that reads slowly only falls behind itself. One t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from typing import Any, Final
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
@@ -19,6 +19,7 @@ from bridge.metrics import SUBSCRIBERS, SUBSCRIBERS_CUT
 from bridge.model.events import Event
 from bridge.web.auth import Scope
 from bridge.web.context import Context
+from bridge.web.drain import first_of
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Route
 from bridge.web.subscribers import End, SocketSubscriber, SseSubscriber, Subscriber
 
@@ -92,25 +93,13 @@ async def _follow(
     with SUBSCRIBERS.labels(subscriber.transport).track_inprogress():
         await subscriber.open()
         try:
-            end = await _first(tell(), subscriber.attend(), close())
+            end: End = await first_of(tell(), subscriber.attend(), close())
         finally:
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
         if end is End.SLOW:
             SUBSCRIBERS_CUT.labels(subscriber.transport).inc()
         await subscriber.part(end, resume)
-
-
-async def _first(*stories: Coroutine[Any, Any, End]) -> End:
-    """Run all until one comes to its end; the others are cancelled and waited for."""
-    tasks = [asyncio.create_task(story) for story in stories]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return done.pop().result()
 
 
 def _last_event_id(request: web.Request) -> int | None:

@@ -27,7 +27,7 @@ SHUT: Final = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    hdrs.SERVER: "callbridge",
+    hdrs.CACHE_CONTROL: "no-cache",
 }
 """Set where a handler has not said otherwise; pages bring a policy of their own."""
 
@@ -54,6 +54,7 @@ async def shut_doors(request: web.Request, response: web.StreamResponse) -> None
     """On every answer, just before its headers are sent."""
     for name, value in SHUT.items():
         response.headers.setdefault(name, value)
+    response.headers[hdrs.SERVER] = "callbridge"
     if (request_id := request.get(REQUEST_ID)) is not None:
         response.headers["X-Request-Id"] = request_id
 

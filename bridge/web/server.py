@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, twilio_voice, webhooks
 from bridge.web.context import CONTEXT, Context
+from bridge.web.drain import until_idle
 from bridge.web.observe import observe, shut_doors
 from bridge.web.openapi import document
 from bridge.web.problems import answer_problems
@@ -27,6 +28,9 @@ TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *pages.ROUTES,
 )
 
+LAST_WORDS_S: Final = 5
+"""What was still being said when the server went away is put into words within this time, or not shown live."""
+
 Opening = Callable[[], AbstractAsyncContextManager[Context]]
 """Opens the server's parts when it starts, and closes them when it stops."""
 
@@ -41,9 +45,11 @@ def application(opening: Opening) -> web.Application:
 
     async def leave(app: web.Application) -> None:
         """Callers first: their last words are still shown to whoever watches."""
-        app[CONTEXT].leaving.set()
+        context = app[CONTEXT]
+        context.leaving.set()
         await media.leave(app)
-        app[CONTEXT].closing.set()
+        await until_idle(context, LAST_WORDS_S)
+        context.closing.set()
 
     app = web.Application(middlewares=(observe, answer_problems), client_max_size=MAX_BODY)
     app.cleanup_ctx.append(opened)

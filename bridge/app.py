@@ -1,0 +1,226 @@
+"""The composition root: the one place that picks a store, an event board and an engine, and wires them together."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from bridge.calls import Calls
+from bridge.deliver.bootstrap import endpoint_from_settings
+from bridge.deliver.guard import Guard, GuardedSession
+from bridge.deliver.hub import Hub
+from bridge.deliver.journal import Journal
+from bridge.deliver.webhooks import Webhooks
+from bridge.errors import CapacityError, EngineError, SetupError, StoreError
+from bridge.metrics import ENGINE_PRESSURE, LOOP_LAG
+from bridge.model.languages import languages_of
+from bridge.ports import Clock, Engine, Store
+from bridge.recognise.local import cores, open_engine
+from bridge.recognise.scheduler import Scheduler
+from bridge.settings import Settings
+from bridge.store.cipher import Cipher, secret_keys
+from bridge.store.sql import open_store
+from bridge.web.auth import Auth, TokenSigner
+from bridge.web.context import CONTEXT, Context
+from bridge.web.drain import first_of, until_idle
+from bridge.web.server import application
+
+log = structlog.get_logger(__name__)
+
+CALLS_A_CORE: Final = 6
+"""What `max_calls = auto` takes for granted of this machine; `callbridge bench --find-capacity` measures it."""
+
+SETTLING_GRACE_S: Final = 10
+"""For the settled texts of calls that are over. What is not settled by then goes out as it stands."""
+
+STUCK_S: Final = 30
+"""A recogniser that is so far behind its deadlines does not keep up, or does not answer at all."""
+
+SPOOL_NEEDS: Final = 200 * 1024 * 1024
+"""Bytes free: two hours of twenty calls, both legs."""
+
+LOOP_WATCH_S: Final = 0.5
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def build(settings: Settings, clock: Clock, engine: Engine | None = None) -> web.Application:
+    """The whole server, not yet started. `engine` stands in for the one that the settings name."""
+    return application(partial(_open, settings, clock, engine))
+
+
+@asynccontextmanager
+async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> AsyncIterator[Context]:
+    """Open everything in order, close it in the opposite one. Raises SetupError, StoreError."""
+    languages = languages_of(settings.model)
+    _check(settings, languages.keys())
+    _make_spool(settings.spool_dir)
+    async with AsyncExitStack() as stack:
+        signing = secret_keys(settings)
+        store = await open_store(settings.database_url, Cipher(signing), clock)
+        stack.push_async_callback(store.close)
+        await endpoint_from_settings(settings, store, clock)
+
+        session = GuardedSession(Guard(settings.allow_private_urls))
+        stack.push_async_callback(session.close)
+        webhooks = Webhooks(store, session, clock)
+        webhooks.start()
+        stack.push_async_callback(webhooks.close)
+
+        hub = Hub(store)
+        journal = Journal(store, hub, clock)
+        journal.start()
+        stack.push_async_callback(journal.close)
+
+        if engine is None:
+            engine = local = await asyncio.to_thread(open_engine, settings, clock)
+            stack.push_async_callback(local.close)
+        ENGINE_PRESSURE.set_function(engine.pressure)
+        stack.callback(ENGINE_PRESSURE.set_function, float)
+
+        calls = Calls(
+            engine=engine,
+            sink=journal,
+            clock=clock,
+            max_calls=CALLS_A_CORE * cores() if settings.max_calls == "auto" else settings.max_calls,
+            language=None if settings.language == "auto" else settings.language,
+            languages=frozenset(languages),
+            hangover_ms=settings.speech_hangover_ms,
+        )
+        stack.push_async_callback(_settle, calls)
+        stack.callback(asyncio.create_task(_watch_loop(clock), name="event loop lag").cancel)
+        yield Context(
+            settings=settings,
+            clock=clock,
+            store=store,
+            feed=hub,
+            calls=calls,
+            auth=Auth(settings=settings, keys=store, signer=TokenSigner(signing, clock)),
+            checks={
+                "database": partial(_check_store, store, journal),
+                "engine": partial(_check_engine, engine),
+                "spool": partial(asyncio.to_thread, _check_spool, settings.spool_dir),
+            },
+        )
+
+
+async def serve(settings: Settings, clock: Clock, *, ready: Callable[[str, Context], Awaitable[None]]) -> None:
+    """Run until a signal asks for the end. `ready` is told the address once calls can come.
+
+    The first SIGTERM or SIGINT drains: not ready, no new calls, those in progress run on for `drain_grace_s`. A second
+    one ends them at once, as `drained`; nothing that was heard is lost. Raises SetupError, StoreError.
+    """
+    app = build(settings, clock)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SETTLING_GRACE_S)
+    signals = _Signals()
+    try:
+        await runner.setup()
+        context = app[CONTEXT]
+        await ready(await _listen(runner, settings), context)
+        await signals.first.wait()
+        log.info("draining", calls=context.calls.active(), grace_s=settings.drain_grace_s)
+        context.leaving.set()
+        await first_of(until_idle(context, settings.drain_grace_s), signals.second.wait())
+    finally:
+        signals.forget()
+        await runner.cleanup()
+    log.info("stopped")
+
+
+class _Signals:
+    """SIGTERM and SIGINT, counted. A third kills."""
+
+    def __init__(self) -> None:
+        self.first, self.second = asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            self._loop.add_signal_handler(number, self._heard)
+
+    def _heard(self) -> None:
+        if self.first.is_set():
+            self.second.set()
+            self.forget()
+        self.first.set()
+
+    def forget(self) -> None:
+        for number in STOP_SIGNALS:
+            self._loop.remove_signal_handler(number)
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> str:
+    """The address for people. Raises SetupError when it cannot be had."""
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise SetupError(f"cannot listen on {where}: {why}; --port or CALLBRIDGE_PORT chooses another") from error
+    port = runner.addresses[0][1]
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104  # asked, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _check(settings: Settings, languages: Collection[str]) -> None:
+    """What only the parts together can say of the settings. Raises SetupError."""
+    if settings.language != "auto" and settings.language not in languages:
+        raise SetupError(f"CALLBRIDGE_LANGUAGE: {settings.model!r} does not write {settings.language!r}")
+    if settings.engine != "local":
+        raise SetupError(f"CALLBRIDGE_ENGINE: {settings.engine!r} is not an engine of this version; there is local")
+    if not settings.events_url.startswith("memory://"):
+        raise SetupError("CALLBRIDGE_EVENTS_URL: this version shows events from memory:// alone")
+
+
+def _make_spool(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"CALLBRIDGE_SPOOL_DIR: cannot make {folder}: {error.strerror}") from error
+
+
+async def _settle(calls: Calls) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLING_GRACE_S):
+            await calls.close()
+
+
+async def _watch_loop(clock: Clock) -> None:
+    while True:
+        before = clock.monotonic()
+        await clock.sleep(LOOP_WATCH_S)
+        LOOP_LAG.observe(max(0.0, clock.monotonic() - before - LOOP_WATCH_S))
+
+
+# -- what /readyz asks ---------------------------------------------------------------------------------------------
+
+
+async def _check_store(store: Store, journal: Journal) -> None:
+    if journal.stalled:
+        raise StoreError(f"{journal.waiting} events wait for the database to take them")
+    await store.ping()
+
+
+async def _check_engine(engine: Engine) -> None:
+    if isinstance(engine, Scheduler) and (late := engine.oldest_wait()) > STUCK_S:
+        raise EngineError(f"the recogniser is {late:.0f} s behind")
+
+
+def _check_spool(folder: Path) -> None:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise SetupError(f"the spool folder {folder} is not there: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise SetupError(f"the spool folder {folder} cannot be written")
+    if free < SPOOL_NEEDS:
+        raise CapacityError(f"the disk of the spool folder {folder} has only {free >> 20} MiB left")
