@@ -67,10 +67,17 @@ def faults() -> Iterator[None]:
     """The driver's exceptions in our words."""
     try:
         yield
-    except exc.DataError as error:  # e.g. a NUL character, which PostgreSQL's text does not take
-        raise InvalidRequestError(f"the database does not take this value: {_cause(error)}") from error
+    except UnicodeEncodeError as error:  # half a surrogate pair
+        raise InvalidRequestError(f"the database does not take this text: {error.reason}") from error
     except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
+        if isinstance(error, exc.DBAPIError) and _is_about_a_value(error):
+            raise InvalidRequestError(f"the database does not take this value: {_cause(error)}") from error
         raise StoreError(f"database: {_cause(error)}") from error
+
+
+def _is_about_a_value(error: exc.DBAPIError) -> bool:
+    """SQLSTATE class 22 is a data exception (a NUL in PostgreSQL's text), 54 a value over some limit."""
+    return str(getattr(error.orig, "sqlstate", ""))[:2] in {"22", "54"} or isinstance(error, exc.DataError)
 
 
 def _cause(error: BaseException) -> str:

@@ -46,11 +46,13 @@ class SqlEndpoints(Part):
         async with self._db.write() as connection:
             row = await own_endpoint(connection, tenant, endpoint_id)
             changed = dataclasses.replace(codec.endpoint_of(row, self._cipher), **changes)
-            await connection.execute(
-                update(tables.endpoints)
-                .where(tables.endpoints.c.id == endpoint_id)
-                .values(codec.endpoint_row(changed, self._cipher))
-            )
+            if changes:
+                values = codec.endpoint_row(changed, self._cipher)
+                await connection.execute(
+                    update(tables.endpoints)
+                    .where(tables.endpoints.c.id == endpoint_id)
+                    .values({name: values[name] for name in changes})
+                )
         self._due.send()
         return changed
 

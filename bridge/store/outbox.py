@@ -102,12 +102,15 @@ class SqlOutbox(Part):
                 .values(changed)
             )
 
-    async def release(self, delivery_ids: Sequence[str], now: float) -> None:
+    async def release(self, claimed: Sequence[Delivery], now: float) -> None:
         async with self._db.write() as connection:
             await connection.execute(
                 update(tables.deliveries)
-                .where(tables.deliveries.c.id.in_(delivery_ids), _OPEN, tables.deliveries.c.due_at > now)
-                .values(due_at=now)
+                .where(
+                    tables.deliveries.c.id == bindparam("at"), tables.deliveries.c.due_at == bindparam("lease"), _OPEN
+                )
+                .values(due_at=now),
+                [{"at": delivery.id, "lease": delivery.due_at} for delivery in claimed],
             )
         self._due.send()
 

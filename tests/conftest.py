@@ -1,0 +1,26 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.ports import Store
+from bridge.store.cipher import Cipher
+from bridge.store.sql import open_store
+from tests.clock import VirtualClock
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+async def sqlite_store(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Store]:
+    """A store of its own, in a file that goes with the test."""
+    store = await open_store(f"sqlite:///{tmp_path}/callbridge.db", Cipher(["test key"]), clock)
+    yield store
+    await store.close()

@@ -1,0 +1,179 @@
+"""Opening a store: tables made once, by whoever comes first; secrets unreadable without the key."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from bridge.errors import SetupError, StoreError
+from bridge.store.cipher import Cipher
+from bridge.store.database import connect
+from bridge.store.sql import open_store
+from bridge.store.tables import metadata
+from tests.clock import VirtualClock
+from tests.contract.builders import an_endpoint
+from tests.story import Story, started
+
+OPEN = """
+import asyncio, sys
+from bridge.clock import SystemClock
+from bridge.store.cipher import Cipher
+from bridge.store.sql import open_store
+
+async def main():
+    store = await open_store(sys.argv[1], Cipher(["test key"]), SystemClock())
+    await store.ping()
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_processes_that_start_at_once(database_url: str, clock: VirtualClock) -> None:
+    """Several may open an empty database together: all succeed, and the tables are there once."""
+    starting = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", OPEN, database_url], stderr=subprocess.PIPE)  # noqa: ASYNC220, S603
+        for _ in range(4)
+    ]
+    for process in starting:
+        _, errors = await asyncio.to_thread(process.communicate)
+        assert process.returncode == 0, errors.decode()
+    store = await open_store(database_url, Cipher(["test key"]), clock)
+    await store.append(Story().tell(started()))
+    await store.close()
+
+
+async def test_migrations_make_the_tables_that_the_code_expects(database_url: str, clock: VirtualClock) -> None:
+    """Nothing is left for a migration to do; the word index, which differs by engine, is made beside them."""
+    store = await open_store(database_url, Cipher(["test key"]), clock)
+    await store.close()
+    engine = connect(database_url, pooled=False)
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_name": lambda name, kind, _: not (name or "").startswith("call_terms"),
+                "compare_type": True,
+            },
+        )
+        return list(compare_metadata(context, metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_a_newer_callbridges_database(database_url: str, clock: VirtualClock) -> None:
+    """It is left alone, and the error says what to do."""
+    await (await open_store(database_url, Cipher(["test key"]), clock)).close()
+    engine = connect(database_url, pooled=False)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await engine.dispose()
+    with pytest.raises(SetupError, match="newer callbridge"):
+        await open_store(database_url, Cipher(["test key"]), clock)
+
+
+async def test_webhook_secrets_at_rest(database_url: str, clock: VirtualClock) -> None:
+    """They are not in the database in plain; another key cannot read them; a replaced key still can."""
+    store = await open_store(database_url, Cipher(["first"]), clock)
+    await store.create_endpoint(an_endpoint(secrets=("whsec_open sesame",)))
+    await store.close()
+
+    engine = connect(database_url, pooled=False)
+    async with engine.connect() as connection:
+        [row] = (await connection.execute(text("SELECT * FROM endpoints"))).all()
+    await engine.dispose()
+    assert "sesame" not in str(row)
+
+    with pytest.raises(SetupError, match="CALLBRIDGE_SECRET_KEY"):
+        await open_store(database_url, Cipher(["second"]), clock)
+    store = await open_store(database_url, Cipher(["second", "first"]), clock)
+    assert (await store.endpoint("acme", "we_1")).secrets == ("whsec_open sesame",)
+    await store.update_endpoint("acme", "we_1", {"secrets": ("whsec_new",)})
+    await store.close()
+    store = await open_store(database_url, Cipher(["second"]), clock)
+    assert (await store.endpoint("acme", "we_1")).secrets == ("whsec_new",)
+    await store.close()
+
+
+async def test_what_was_kept_is_there_after_a_restart(database_url: str, clock: VirtualClock) -> None:
+    """Another store on the same database reads the same."""
+    store = await open_store(database_url, Cipher(["test key"]), clock)
+    await store.append(Story().tell(started()))
+    before = await store.call("acme", "call-1")
+    await store.close()
+    store = await open_store(database_url, Cipher(["test key"]), clock)
+    assert await store.call("acme", "call-1") == before
+    await store.close()
+
+
+async def test_a_database_that_does_not_answer(clock: VirtualClock) -> None:
+    """It is an outage, not a crash."""
+    with pytest.raises(StoreError):
+        await open_store("postgresql://nobody@127.0.0.1:9/none", Cipher(["test key"]), clock)
+
+
+async def test_a_healthy_store_answers_a_ping(database_url: str, clock: VirtualClock) -> None:
+    """Twice, as the second one changes what the first one made."""
+    store = await open_store(database_url, Cipher(["test key"]), clock)
+    await store.ping()
+    await store.ping()
+    await store.close()
+
+
+async def test_sqlite_is_safe_and_private(tmp_path: Path, clock: VirtualClock) -> None:
+    """The file is its owner's alone, and what was committed is on disk: write-ahead log, full sync, foreign keys."""
+    path = tmp_path / "new" / "folder" / "callbridge.db"
+    store = await open_store(f"sqlite:///{path}", Cipher(["test key"]), clock)
+    await store.append(Story().tell(started()))
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    await store.close()
+    engine = connect(f"sqlite:///{path}")
+    async with engine.connect() as connection:
+        for pragma, value in {
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "busy_timeout": 10_000,
+        }.items():
+            assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar() == value
+    await engine.dispose()
+
+
+async def test_a_sqlite_writer_waits_for_another_process(tmp_path: Path, clock: VirtualClock) -> None:
+    """While somebody else writes, ours waits its turn; a database that cannot be written is an outage."""
+    path = tmp_path / "callbridge.db"
+    store = await open_store(f"sqlite:///{path}", Cipher(["test key"]), clock)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(store.append(Story().tell(started())))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    assert await store.unfinished() == []
+    other.execute("COMMIT")
+    other.execute("PRAGMA busy_timeout = 10000")
+    await waiting
+    other.execute("ALTER TABLE heartbeat RENAME TO gone")
+    other.close()
+    with pytest.raises(StoreError):
+        await store.ping()
+    await store.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///", "sqlite:////proc/none/callbridge.db"])
+async def test_sqlite_addresses_that_cannot_keep_anything(url: str, clock: VirtualClock) -> None:
+    """A store must survive a restart: it needs a file that can be made."""
+    with pytest.raises(SetupError):
+        await open_store(url, Cipher(["test key"]), clock)

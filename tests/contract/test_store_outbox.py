@@ -1,0 +1,329 @@
+"""Outbox: deliveries are made with the events they tell of, leased to one worker at a time, and never change."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.errors import NotFoundError
+from bridge.model.events import rfc3339
+from bridge.model.records import Delivery, DeliveryStatus
+from bridge.model.stream import Leg
+from bridge.ports import SETTLE_LIMIT_S, Store
+from tests.contract.builders import a_try, an_endpoint, claimed
+from tests.story import START, Story, ended, final, revised, segment, started
+
+
+async def a_pending_delivery(store: Store) -> Delivery:
+    await store.create_endpoint(an_endpoint(events=("call.started",)))
+    await store.append(Story().tell(started()))
+    [delivery] = await store.deliveries("acme", "we_1", limit=9)
+    return delivery
+
+
+async def test_each_endpoint_gets_what_it_asked_for(store: Store) -> None:
+    """A delivery for every event type asked for; none for other types, other tenants or disabled endpoints."""
+    await store.create_endpoint(an_endpoint("we_all", events=("*",)))
+    await store.create_endpoint(an_endpoint("we_some", events=("transcript.final", "call.failed")))
+    await store.create_endpoint(an_endpoint("we_off", events=("*",), enabled=False))
+    await store.create_endpoint(an_endpoint("we_other", "other", events=("*",)))
+    await store.append(Story().tell(started(), final(1, "hello"), ended()))
+
+    async def types(tenant: str, endpoint_id: str) -> set[str]:
+        return {delivery.type for delivery in await store.deliveries(tenant, endpoint_id, limit=99)}
+
+    assert await types("acme", "we_all") == {"call.started", "transcript.final", "call.ended", "call.completed"}
+    assert await types("acme", "we_some") == {"transcript.final"}
+    assert await types("acme", "we_off") == set()
+    assert await types("other", "we_other") == set()
+    ids = [delivery.id for name in ("we_all", "we_some") for delivery in await store.deliveries("acme", name, limit=99)]
+    assert len(set(ids)) == len(ids) == 5
+
+
+async def test_an_ordinary_payload_is_the_event_with_whose_call_it_is(store: Store) -> None:
+    """`data` has the event as live subscribers see it, and the call's identity."""
+    await store.create_endpoint(an_endpoint(events=("transcript.final",)))
+    story = Story()
+    await store.append(story.tell(started("CA7", agent="Ann")))
+    [told] = story.tell(final(1, "hello"))
+    await store.append([told])
+    [delivery] = await claimed(store, told.time)
+    assert delivery.payload == {
+        "type": "transcript.final",
+        "timestamp": rfc3339(told.time),
+        "data": {
+            "carrier": "twilio",
+            "carrier_call_id": "CA7",
+            "legs": ["caller", "agent"],
+            "metadata": {"agent": "Ann"},
+            "started_at": rfc3339(START),
+            **told.to_dict(),
+            "words": [{"word": "hello", "start_ms": 1000, "end_ms": 1100, "confidence": 0.75}],
+        },
+    }
+
+
+async def test_the_completed_call_goes_out_with_its_settled_text(store: Store) -> None:
+    """Held at the end, released by settling, with the text as it then stands."""
+    await store.create_endpoint(an_endpoint())
+    story = Story()
+    await store.append(
+        story.tell(started(), final(1, "fourty two"), final(1, "yes", leg=Leg.AGENT, start_ms=9), ended())
+    )
+    assert await claimed(store, START + 100) == []
+    [held] = await store.deliveries("acme", "we_1", limit=9)
+    assert (held.status, held.due_at) == (DeliveryStatus.HELD, START + 3 + SETTLE_LIMIT_S)
+
+    await store.append(story.tell(revised([1], segment(1, "Forty-two."))))
+    await store.settle("call-1", START + 20)
+    [delivery] = await claimed(store, START + 20)
+    assert delivery.id == held.id
+    data = delivery.payload["data"]
+    assert (delivery.payload["type"], delivery.payload["timestamp"]) == ("call.completed", rfc3339(START + 3))
+    assert (data["call_id"], data["status"], data["reason"], data["duration_ms"]) == (
+        "call-1",
+        "completed",
+        "hangup",
+        60_000,
+    )
+    assert (data["started_at"], data["ended_at"]) == (rfc3339(START), rfc3339(START + 3))
+    assert data["settled"] is data["transcript"]["settled"] is True
+    assert data["transcript"]["text"] == "yes\nForty-two."
+    assert [said["text"] for said in data["transcript"]["segments"]] == ["yes", "Forty-two."]
+    assert set(data["transcript"]["segments"][0]) == {
+        "leg", "segment", "speaker", "start_ms", "end_ms", "text", "language", "confidence", "words"
+    }  # fmt: skip
+
+
+async def test_a_failed_call_says_why(store: Store) -> None:
+    """`call.failed` instead of `call.completed`, with a stable code, a sentence, and what was heard before."""
+    await store.create_endpoint(an_endpoint(events=("call.completed", "call.failed")))
+    await store.append(Story().tell(started(), final(1, "hel"), ended("error", "carrier_protocol")))
+    await store.settle("call-1", START + 5)
+    [delivery] = await claimed(store, START + 5)
+    assert delivery.type == "call.failed"
+    assert delivery.payload["data"]["error"]["code"] == "carrier_protocol"
+    assert delivery.payload["data"]["error"]["message"].startswith("The carrier sent what its protocol forbids")
+    assert delivery.payload["data"]["transcript"]["text"] == "hel"
+
+
+async def test_a_call_that_never_settles_is_told_of_in_time(store: Store) -> None:
+    """After the limit it goes out as it stands, says so, and does not change any more."""
+    await store.create_endpoint(an_endpoint())
+    story = Story()
+    await store.append(story.tell(started(), final(1, "hello"), ended()))
+    await store.append(story.tell(revised([1], segment(1, "Hello!"))))
+    due = START + 2 + SETTLE_LIMIT_S
+    assert await store.next_due() == due
+    assert await claimed(store, due - 1) == []
+    [first] = await claimed(store, due)
+    assert first.payload["data"]["transcript"]["text"] == "Hello!"
+    assert first.payload["data"]["settled"] is False
+
+    await store.append(story.tell(revised([1], segment(1, "Too late."))))
+    await store.settle("call-1", due + 1)
+    await store.record(first.id, a_try(), next_due=due + 30, delivered=False)
+    [second] = await claimed(store, due + 30)
+    assert second.id == first.id
+    assert second.payload == first.payload
+
+
+async def test_a_held_delivery_sent_by_hand(store: Store) -> None:
+    """Asked for before the text is settled, it goes out at once as it stands."""
+    await store.create_endpoint(an_endpoint())
+    await store.append(Story().tell(started(), final(1, "hello"), ended()))
+    [held] = await store.deliveries("acme", "we_1", limit=1)
+    await store.redeliver("acme", held.id, START + 5)
+    [sent] = await claimed(store, START + 5)
+    assert sent.payload["data"]["settled"] is False
+
+
+async def test_a_lease_is_the_holders_alone_until_it_ends(store: Store) -> None:
+    """Nobody else is given a leased delivery; when the lease ends unrecorded, somebody is."""
+    pending = await a_pending_delivery(store)
+    [mine] = await claimed(store, START, lease_s=60)
+    assert (mine.id, mine.due_at, mine.tries) == (pending.id, START + 60, 0)
+    assert await claimed(store, START + 59) == []
+    assert await store.next_due() == START + 60
+    assert [delivery.id for delivery in await claimed(store, START + 60)] == [pending.id]
+
+
+async def test_workers_never_share_a_try(store: Store) -> None:
+    """Many claims at once: every delivery is given out exactly once."""
+    for number in range(5):
+        await store.create_endpoint(an_endpoint(f"we_{number}", events=("call.started",)))
+    await store.append([event for i in range(20) for event in Story(f"c{i}").tell(started())])
+
+    async def worker() -> list[str]:
+        mine: list[str] = []
+        while got := await claimed(store, START + 1, limit=7, each=3):
+            mine += [delivery.id for delivery in got]
+        return mine
+
+    given = [delivery_id for got in await asyncio.gather(*(worker() for _ in range(6))) for delivery_id in got]
+    assert len(given) == 100
+    assert len(set(given)) == 100
+
+
+async def test_one_endpoints_backlog_delays_no_other(store: Store) -> None:
+    """However much one endpoint has waiting, each of the others is served in every round."""
+    await store.create_endpoint(an_endpoint("we_dead", events=("call.started",)))
+    await store.append([event for i in range(50) for event in Story(f"old{i}").tell(started())])
+    for name in ("we_a", "we_b"):
+        await store.create_endpoint(an_endpoint(name, events=("call.started",)))
+    await store.append([event for i in range(2) for event in Story(f"new{i}", at=START + 9).tell(started())])
+
+    first = await claimed(store, START + 9, limit=6, each=4)
+    assert sorted(d.endpoint_id for d in first) == ["we_a", "we_a", "we_b", "we_b", "we_dead", "we_dead"]
+    assert {d.endpoint_id for d in await claimed(store, START + 9, limit=6, each=4)} == {"we_dead"}
+
+
+async def test_rounds_begin_behind_who_was_served_last(store: Store) -> None:
+    """With fewer hands than endpoints, all have their turn."""
+    for number in range(5):
+        await store.create_endpoint(an_endpoint(f"we_{number}", events=("call.started",)))
+    await store.append([event for i in range(2) for event in Story(f"c{i}").tell(started())])
+    served = [d.endpoint_id for _ in range(5) for d in await claimed(store, START, limit=1)]
+    assert sorted(served) == [f"we_{number}" for number in range(5)]
+
+
+async def test_room_of_its_own_for_an_endpoint(store: Store) -> None:
+    """`room` overrides `each`: none for one that rests, one for one that is being probed."""
+    for name in ("we_a", "we_b", "we_c"):
+        await store.create_endpoint(an_endpoint(name, events=("call.started",)))
+    await store.append([event for i in range(5) for event in Story(f"c{i}").tell(started())])
+    got = await claimed(store, START, each=2, room={"we_a": 0, "we_b": 1})
+    assert sorted(d.endpoint_id for d in got) == ["we_b", "we_c", "we_c"]
+    assert await claimed(store, START, room={"we_a": 0, "we_b": 0, "we_c": 0}) == []
+
+
+@pytest.mark.parametrize(
+    ("next_due", "delivered", "status"),
+    [
+        pytest.param(None, True, DeliveryStatus.DELIVERED, id="delivered"),
+        pytest.param(START + 30, False, DeliveryStatus.PENDING, id="again-later"),
+        pytest.param(None, False, DeliveryStatus.EXHAUSTED, id="given-up"),
+    ],
+)
+async def test_what_a_recorded_try_leaves(
+    store: Store, next_due: float | None, delivered: bool, status: DeliveryStatus
+) -> None:
+    """The try is listed, the status follows, and only what is due again is claimed again; twice counts once."""
+    pending = await a_pending_delivery(store)
+    await claimed(store, START)
+    tried = a_try(status=200 if delivered else None, error=None if delivered else "TimeoutError")
+    for _ in range(2):
+        await store.record(pending.id, tried, next_due=next_due, delivered=delivered)
+    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    assert (listed.status, listed.tries, listed.attempts) == (status, 1, (tried,))
+    assert await store.next_due() == next_due
+    assert len(await claimed(store, START + 1000)) == (next_due is not None)
+
+
+async def test_a_record_that_comes_too_late(store: Store) -> None:
+    """Whose lease ran out does not undo what the next worker has recorded."""
+    pending = await a_pending_delivery(store)
+    await claimed(store, START, lease_s=10)
+    await claimed(store, START + 10, lease_s=10)
+    await store.record(pending.id, a_try(at=START + 11, status=200), next_due=None, delivered=True)
+    await store.record(pending.id, a_try(at=START + 1, status=500), next_due=START + 40, delivered=False)
+    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    assert listed.status is DeliveryStatus.DELIVERED
+    assert [tried.status for tried in listed.attempts] == [500, 200]
+
+
+async def test_sent_again_by_hand(store: Store) -> None:
+    """Same id and payload, tries counted afresh, the old tries still listed."""
+    pending = await a_pending_delivery(store)
+    await claimed(store, START)
+    await store.record(pending.id, a_try(), next_due=None, delivered=False)
+    again = await store.redeliver("acme", pending.id, START + 500)
+    assert (again.id, again.status, again.tries, again.due_at) == (pending.id, DeliveryStatus.PENDING, 0, START + 500)
+    assert again.attempts == (a_try(),)
+    [sent] = await claimed(store, START + 500)
+    assert sent.payload == pending.payload
+    await store.record(sent.id, a_try(at=START + 501, status=200), next_due=None, delivered=True)
+    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    assert listed.status is DeliveryStatus.DELIVERED
+    assert [(tried.number, tried.status) for tried in listed.attempts] == [(1, 500), (1, 200)]
+    with pytest.raises(NotFoundError):
+        await store.redeliver("acme", "msg_none", START)
+
+
+async def test_leases_given_back(store: Store) -> None:
+    """What was not tried is due at once; a lease that was recorded, or is another's by now, stays as it is."""
+    await store.create_endpoint(an_endpoint(events=("call.started",)))
+    await store.append([event for i in range(3) for event in Story(f"c{i}").tell(started())])
+    mine = await claimed(store, START, lease_s=60)
+    assert len(mine) == 3
+    await store.record(mine[0].id, a_try(), next_due=START + 500, delivered=False)
+    await store.release(mine, START + 5)
+    assert {d.id for d in await claimed(store, START + 5)} == {mine[1].id, mine[2].id}
+    await store.release(mine, START + 6)
+    assert await claimed(store, START + 6) == []
+
+
+async def test_a_disabled_endpoints_deliveries_wait(store: Store) -> None:
+    """They are not given out, nor waited for, until the endpoint is enabled again."""
+    pending = await a_pending_delivery(store)
+    await store.update_endpoint("acme", "we_1", {"enabled": False})
+    assert await claimed(store, START + 10) == []
+    assert await store.next_due() is None
+    await store.update_endpoint("acme", "we_1", {"enabled": True})
+    assert [d.id for d in await claimed(store, START + 10)] == [pending.id]
+
+
+async def test_a_message_made_by_hand(store: Store) -> None:
+    """An endpoint's test message belongs to no call and is delivered like any other; added twice it is one."""
+    await store.create_endpoint(an_endpoint())
+    test = Delivery(
+        id="msg_test", tenant="acme", endpoint_id="we_1", call_id="", type="test", payload={"b": 1, "a": [2]},
+        status=DeliveryStatus.PENDING, created_at=START, due_at=START,
+    )  # fmt: skip
+    await store.add(test)
+    await store.add(test)
+    assert await store.deliveries("acme", "we_1", limit=9) == [test]
+    [sent] = await claimed(store, START)
+    assert list(sent.payload) == ["b", "a"]
+
+
+async def test_deliveries_are_listed_newest_first(store: Store) -> None:
+    """Up to the limit."""
+    await store.create_endpoint(an_endpoint(events=("call.started",)))
+    for number in range(4):
+        await store.append(Story(f"c{number}", at=START + number).tell(started()))
+    listed = await store.deliveries("acme", "we_1", limit=3)
+    assert [delivery.call_id for delivery in listed] == ["c3", "c2", "c1"]
+
+
+async def test_what_is_gone_takes_its_deliveries_along(store: Store) -> None:
+    """A deleted endpoint or call is not told of, and a try that was under way is recorded nowhere."""
+    pending = await a_pending_delivery(store)
+    await claimed(store, START)
+    await store.delete_endpoint("acme", "we_1")
+    await store.record(pending.id, a_try(), next_due=START + 30, delivered=False)
+    assert await store.next_due() is None
+    with pytest.raises(NotFoundError):
+        await store.deliveries("acme", "we_1", limit=1)
+
+
+async def test_news_of_deliveries(store: Store) -> None:
+    """Who waits is woken by whatever makes something due, and by nothing else."""
+    await store.create_endpoint(an_endpoint(events=("call.started", "call.completed")))
+    story = Story()
+    news = store.changed()
+    await store.append(story.tell(started()))
+    assert news.is_set()
+    news = store.changed()
+    await store.append(story.tell(final(1, "hello")))
+    assert not news.is_set()
+    await store.append(story.tell(ended()))
+    assert news.is_set()
+    news = store.changed()
+    await store.settle("call-1", START + 3)
+    assert news.is_set()
+    news = store.changed()
+    [delivery, _] = await store.deliveries("acme", "we_1", limit=9)
+    await store.redeliver("acme", delivery.id, START)
+    assert news.is_set()
