@@ -158,8 +158,9 @@ class LegAudio:
 
     def _left_out(self, item: Discarded) -> list[Heard]:
         heard = self._give_up_holes()
-        if item.missing_ms > 0:
-            heard += self._gap(from_ms(min(item.missing_ms, LONGEST_PAUSE_MS)), item.reason)
+        missing = from_ms(min(item.missing_ms, LONGEST_PAUSE_MS)) if item.missing_ms > 0 else 0
+        if missing:
+            heard += self._gap(missing, item.reason)
         return heard
 
     def _give_up_holes(self) -> list[Heard]:
