@@ -55,18 +55,19 @@ def _mixed_up(line: Iterable[Timed], faults: Faults) -> Iterator[Timed]:
         return
     chance = random.Random(faults.seed)  # noqa: S311
     held: list[tuple[float, int, Timed]] = []
-    for number, timed in zip(itertools.count(), line, strict=False):
-        if timed.frame is None:
-            while held:
-                yield heapq.heappop(held)[2]
-            yield timed
-            continue
-        late = replace(timed, due_ms=timed.due_ms + chance.uniform(0, faults.reorder_ms))
+    for number, timed in enumerate(line):
+        late = replace(timed, due_ms=timed.due_ms + _lateness(timed, faults, chance))
         heapq.heappush(held, (late.due_ms, number, late))
-        while held[0][0] <= timed.due_ms:
+        while held and held[0][0] <= timed.due_ms:
             yield heapq.heappop(held)[2]
     while held:
         yield heapq.heappop(held)[2]
+
+
+def _lateness(timed: Timed, faults: Faults, chance: random.Random) -> float:
+    if timed.frame is not None:
+        return chance.uniform(0, faults.reorder_ms)
+    return faults.reorder_ms if timed.due_ms else 0  # the end behind the latest frame; the opening before any
 
 
 def _stalled(line: Iterable[Timed], faults: Faults) -> Iterator[Timed]:

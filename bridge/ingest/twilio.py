@@ -160,5 +160,6 @@ TABLE: Final[dict[tuple[State, str], tuple[Reader, State]]] = {
     (State.STOPPED, "media"): (_media, State.STOPPED),
     (State.STOPPED, "dtmf"): (_dtmf, State.STOPPED),
     (State.STOPPED, "mark"): (_mark, State.STOPPED),
+    (State.STOPPED, "stop"): (_nothing, State.STOPPED),
 }
 KINDS: Final = frozenset(kind for _, kind in TABLE)

@@ -53,7 +53,9 @@ async def leave(app: web.Application) -> None:
     serving = app[SOCKETS].copy()
     if serving:
         await asyncio.gather(*(media.leave() for media in serving))
-        await asyncio.wait(serving.values(), timeout=LEAVING_S)
+        _, late = await asyncio.wait(serving.values(), timeout=LEAVING_S)
+        for task in late:
+            task.cancel()
 
 
 async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamResponse:
@@ -75,13 +77,12 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
     await socket.prepare(request)
     conversation = dialect.hear(handshake)
     media = MediaSocket(socket, conversation, dialect=dialect.name, clock=context.clock, settings=context.settings)
-    # A task of its own, so that a shutdown can wait for the call and need not wait for the connection.
+    # A task of its own: when the connection is lost, and its handler with it, the call still hears what had come.
     serving = asyncio.create_task(_converse(media, dialect, principal, context))
-    request.app[SOCKETS][media] = serving
-    try:
-        await serving
-    finally:
-        del request.app[SOCKETS][media]
+    sockets = request.app[SOCKETS]
+    sockets[media] = serving
+    serving.add_done_callback(lambda _: sockets.pop(media))
+    await asyncio.shield(serving)
     return socket
 
 

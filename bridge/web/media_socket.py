@@ -24,7 +24,7 @@ from bridge.model.stream import StreamItem, StreamStarted, StreamStopped
 from bridge.ports import Clock
 from bridge.settings import Settings
 
-LATE_MEDIA_S: Final = 1.0
+LATE_MEDIA_S: Final = 0.5
 """How long a socket is read on after its `stop`: what was on its way belongs to the call."""
 
 MESSAGES_A_SECOND: Final = 2000.0

@@ -1,133 +1,33 @@
-"""A server of media sockets alone: real routes, authentication and deadlines; the calls are only written down."""
-
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from bridge.clock import SystemClock
-from bridge.errors import BridgeError, CapacityError
-from bridge.model.records import ApiKey
-from bridge.model.stream import MediaChunk, StreamItem, StreamStarted, StreamStopped
-from bridge.ports import Clock
+from bridge.ports import Clock, Store
 from bridge.settings import Settings
-from bridge.web import media
-from bridge.web.auth import Auth, TokenSigner, hash_key
-from bridge.web.context import CONTEXT, Context
-from bridge.web.problems import answer_problems
-
-API_KEY = "cbk_a-key-of-tenant-acme"
-
-
-@dataclass
-class TakenCall:
-    """One call as it was heard."""
-
-    started: StreamStarted
-    tenant: str
-    items: list[StreamItem] = field(default_factory=list)
-    fault: BridgeError | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def stop_reasons(self) -> list[str]:
-        return [item.reason for item in self.items if isinstance(item, StreamStopped)]
-
-    def chunks(self, leg: str) -> list[MediaChunk]:
-        return [item for item in self.items if isinstance(item, MediaChunk) and item.leg == leg]
-
-
-class WritingTaker:
-    """A CallTaker that keeps what it hears. `refusal` is raised by `take`; without `room` no call is let in."""
-
-    def __init__(self) -> None:
-        self.taken: asyncio.Queue[TakenCall] = asyncio.Queue()
-        self.room = True
-        self.refusal: BridgeError | None = None
-        self.pace: Callable[[], Awaitable[None]] | None = None
-        self.calls = 0
-
-    def check_room(self) -> None:
-        if not self.room:
-            raise CapacityError("no room for another call", retry_after=7)
-
-    async def take(self, started: StreamStarted, items: AsyncIterator[StreamItem], *, tenant: str) -> None:
-        if self.refusal is not None:
-            raise self.refusal
-        call = TakenCall(started, tenant)
-        self.calls += 1
-        self.taken.put_nowait(call)
-        try:
-            async for item in items:
-                call.items.append(item)
-                if self.pace is not None:
-                    await self.pace()
-        except BridgeError as error:
-            call.fault = error
-        finally:
-            self.calls -= 1
-            call.ended.set()
-
-    def active(self) -> int:
-        return self.calls
-
-    async def next_call(self) -> TakenCall:
-        """The next call, once it has ended."""
-        call = await asyncio.wait_for(self.taken.get(), 5)
-        await asyncio.wait_for(call.ended.wait(), 5)
-        return call
-
-
-class OneKey:
-    """A KeyStore with the key of tenant `acme`."""
-
-    async def find_key(self, sha256: str) -> ApiKey | None:
-        key = ApiKey(id="key_1", tenant="acme", name="test", prefix=API_KEY[:8], created_at=0)
-        return key if sha256 == hash_key(API_KEY) else None
-
-
-@dataclass
-class MediaServer:
-    """The running server and what is behind it."""
-
-    url: str
-    taker: WritingTaker
-    context: Context
-    app: web.Application
-
-    @property
-    def twilio(self) -> str:
-        return f"{self.url.replace('http', 'ws')}/v1/media/twilio"
-
-
-ServeMedia = Callable[..., Awaitable[MediaServer]]
+from tests.clock import VirtualClock
+from tests.http_server import HttpServer
+from tests.media_server import MediaServer, ServeMedia, start_media_server
 
 
 @pytest.fixture
 async def serve_media() -> AsyncIterator[ServeMedia]:
     """Start a media server with the given settings (and `clock`); it stops with the test."""
-    servers: list[TestServer] = []
+    started: list[MediaServer] = []
 
     async def serve(*, clock: Clock | None = None, **given: Any) -> MediaServer:
-        settings = Settings(**given)
-        clock = clock or SystemClock()
-        taker = WritingTaker()
-        auth = Auth(settings=settings, keys=OneKey(), signer=TokenSigner(["s" * 32], clock))
-        context = Context(settings=settings, clock=clock, store=None, feed=None, calls=taker, auth=auth)
-        app = web.Application(middlewares=[answer_problems])
-        app[CONTEXT] = context
-        media.add_routes(app)
-        server = TestServer(app, host="127.0.0.1")
-        servers.append(server)
-        await server.start_server()
-        return MediaServer(str(server.make_url("")).rstrip("/"), taker, context, app)
+        started.append(await start_media_server(clock, **given))
+        return started[-1]
 
     yield serve
-    for server in servers:
-        await server.close()
+    for running in started:
+        await running.server.close()
+
+
+@pytest.fixture
+async def http(sqlite_store: Store, clock: VirtualClock) -> AsyncIterator[HttpServer]:
+    """The HTTP face over a store of its own, for tenants `acme` and `rival`."""
+    async with HttpServer(sqlite_store, clock, Settings()) as server:
+        yield server

@@ -1,0 +1,138 @@
+"""A server of media sockets alone: real routes, authentication and deadlines; the calls are only written down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.clock import SystemClock
+from bridge.errors import BridgeError, CapacityError
+from bridge.model.records import ApiKey
+from bridge.model.stream import MediaChunk, StreamItem, StreamStarted, StreamStopped
+from bridge.ports import Clock
+from bridge.pulse import Pulse
+from bridge.settings import Settings
+from bridge.web import media, twilio_voice
+from bridge.web.auth import Auth, TokenSigner, hash_key
+from bridge.web.context import CONTEXT, Context
+from bridge.web.problems import answer_problems
+
+API_KEY = "cbk_a-key-of-tenant-acme"
+
+
+@dataclass
+class TakenCall:
+    """One call as it was heard."""
+
+    started: StreamStarted
+    tenant: str
+    items: list[StreamItem] = field(default_factory=list)
+    fault: BridgeError | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: Pulse = field(default_factory=Pulse)
+
+    def hear(self, item: StreamItem) -> None:
+        self.items.append(item)
+        self._news.send()
+
+    async def heard(self, count: int) -> None:
+        """Until so many items have come."""
+        async with asyncio.timeout(5):
+            while len(self.items) < count:
+                await self._news.next().wait()
+
+    @property
+    def stop_reasons(self) -> list[str]:
+        return [item.reason for item in self.items if isinstance(item, StreamStopped)]
+
+    def chunks(self, leg: str) -> list[MediaChunk]:
+        return [item for item in self.items if isinstance(item, MediaChunk) and item.leg == leg]
+
+
+class WritingTaker:
+    """A CallTaker that keeps what it hears. `refusal` is raised by `take`; without `room` no call is let in."""
+
+    def __init__(self) -> None:
+        self.taken: asyncio.Queue[TakenCall] = asyncio.Queue()
+        self.room = True
+        self.refusal: BridgeError | None = None
+        self.pace: Callable[[], Awaitable[None]] | None = None
+        self.calls = 0
+
+    def check_room(self) -> None:
+        if not self.room:
+            raise CapacityError("no room for another call", retry_after=7)
+
+    async def take(self, started: StreamStarted, items: AsyncIterator[StreamItem], *, tenant: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        call = TakenCall(started, tenant)
+        self.calls += 1
+        self.taken.put_nowait(call)
+        try:
+            async for item in items:
+                call.hear(item)
+                if self.pace is not None:
+                    await self.pace()
+        except BridgeError as error:
+            call.fault = error
+        finally:
+            self.calls -= 1
+            call.ended.set()
+
+    def active(self) -> int:
+        return self.calls
+
+    async def next_call(self, *, ended: bool = True) -> TakenCall:
+        """The next call, once it has ended, or (`ended` False) begun."""
+        call = await asyncio.wait_for(self.taken.get(), 5)
+        if not ended:
+            return call
+        await asyncio.wait_for(call.ended.wait(), 5)
+        return call
+
+
+class OneKey:
+    """A KeyStore with the key of tenant `acme`."""
+
+    async def find_key(self, sha256: str) -> ApiKey | None:
+        key = ApiKey(id="key_1", tenant="acme", name="test", prefix=API_KEY[:8], created_at=0)
+        return key if sha256 == hash_key(API_KEY) else None
+
+
+@dataclass
+class MediaServer:
+    """The running server and what is behind it."""
+
+    url: str
+    taker: WritingTaker
+    context: Context
+    app: web.Application
+    server: TestServer
+
+    @property
+    def twilio(self) -> str:
+        return f"{self.url.replace('http', 'ws')}/v1/media/twilio"
+
+
+async def start_media_server(clock: Clock | None = None, **given: Any) -> MediaServer:
+    """`given` are settings. Whoever starts it closes `server`."""
+    settings = Settings(**given)
+    clock = clock or SystemClock()
+    taker = WritingTaker()
+    auth = Auth(settings=settings, keys=OneKey(), signer=TokenSigner(["s" * 32], clock))
+    app = web.Application(middlewares=[answer_problems])
+    app[CONTEXT] = Context(settings=settings, clock=clock, store=None, feed=None, calls=taker, auth=auth)
+    media.add_routes(app)
+    twilio_voice.add_routes(app)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    return MediaServer(str(server.make_url("")).rstrip("/"), taker, app[CONTEXT], app, server)
+
+
+ServeMedia = Callable[..., Awaitable[MediaServer]]

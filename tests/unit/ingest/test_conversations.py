@@ -1,0 +1,69 @@
+"""Every recorded conversation of every dialect, message by message (`fixtures/wire/README.md` says how they read)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.dialects import DIALECTS
+from bridge.errors import CarrierError
+from bridge.ingest.conversation import Conversation, Handshake
+from bridge.model.stream import DtmfDigit, MarkReached, MediaChunk, StreamItem, StreamStarted, StreamStopped
+from tests.wire import name, read, recordings
+
+
+def listener(file: Path) -> Conversation:
+    return DIALECTS[file.parent.name].hear(Handshake(url="wss://calls.example.org/", headers={}, query={}))
+
+
+def of(kind: type, items: list[StreamItem]) -> Iterator[Any]:
+    return (item for item in items if isinstance(item, kind))
+
+
+@pytest.mark.parametrize("file", recordings(broken=False), ids=name)
+def test_what_a_good_conversation_says(file: Path) -> None:
+    """All that was recorded is heard, in order, and nothing else."""
+    heading, messages = read(file)
+    hearing = listener(file)
+    items = [item for message in messages for item in hearing.receive(message)]
+    started = next(of(StreamStarted, items), None)
+    chunks = list(of(MediaChunk, items))
+    heard = {
+        "legs": list(started.legs) if started else [],
+        "format": [started.media_format.encoding, started.media_format.sample_rate] if started else [],
+        "parameters": dict(started.parameters) if started else {},
+        "chunks": {leg: [c.sequence for c in chunks if c.leg == leg] for leg in {c.leg for c in chunks}},
+        "timestamps": {leg: [c.timestamp_ms for c in chunks if c.leg == leg] for leg in {c.leg for c in chunks}},
+        "bytes": {leg: sum(len(c.payload) for c in chunks if c.leg == leg) for leg in {c.leg for c in chunks}},
+        "digits": "".join(key.digit for key in of(DtmfDigit, items)),
+        "marks": [mark.name for mark in of(MarkReached, items)],
+        "stops": len(list(of(StreamStopped, items))),
+    }
+    nothing = {"legs": [], "parameters": {}, "chunks": {}, "timestamps": {}, "bytes": {}, "digits": "", "marks": []}
+    assert heard == {**nothing, "format": heard["format"], **heading["expect"]}
+    assert started is None or items[0] is started
+
+
+@pytest.mark.parametrize("file", recordings(broken=True), ids=name)
+def test_what_a_carrier_must_not_send(file: Path) -> None:
+    """The last message fails the call by name; all before it was good, and the conversation is as it was."""
+    heading, messages = read(file)
+    hearing = listener(file)
+    for message in messages[:-1]:
+        hearing.receive(message)
+    before = vars(hearing).copy()
+    with pytest.raises(CarrierError) as fault:
+        hearing.receive(messages[-1])
+    assert fault.value.code == heading["fault"]
+    assert heading["says"] in fault.value.message
+    assert vars(hearing) == before
+
+
+def test_every_dialect_has_recordings() -> None:
+    """A row in the table comes with good and broken conversations."""
+    for dialect in DIALECTS:
+        assert recordings(broken=False, dialect=dialect)
+        assert recordings(broken=True, dialect=dialect)
