@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
@@ -28,6 +29,15 @@ FLAGS = (
     "--lang=en-US",
 )
 PATIENCE_S = 10
+LINES = """return [...document.querySelectorAll(".line")].map((line) => ({
+  time: line.querySelector("time").textContent,
+  who: line.querySelector(".who").textContent,
+  text: line.querySelector(".said").textContent,
+  firm: line.querySelector(".firm").textContent,
+  loose: line.querySelector(".loose").textContent,
+  state: line.dataset.state,
+  voice: line.dataset.voice,
+}))"""
 KEY = "cbk_a-key-for-tests"
 
 
@@ -45,8 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Browser:
     """What tests do with a page and ask of it; all waiting is for a condition, never for a time."""
 
-    def __init__(self, driver: webdriver.Chrome) -> None:
+    def __init__(self, driver: webdriver.Chrome, downloads: Path) -> None:
         self.driver = driver
+        self.downloads = downloads
+        """Where files are saved."""
+        self.expected_complaints: list[str] = []
+        """Parts of console messages that a test brings about itself, such as a refused request."""
 
     def open(self, url: str) -> None:
         self.driver.get(url)
@@ -61,6 +75,12 @@ class Browser:
         wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
 
+    def hide(self, hidden: bool) -> None:
+        """What the page is told when its tab goes to the background, or comes back."""
+        script = """Object.defineProperty(document, "hidden", { configurable: true, get: () => arguments_hidden });
+          document.dispatchEvent(new Event("visibilitychange"));"""
+        self.do(script.replace("arguments_hidden", "true" if hidden else "false"))
+
     def do(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
@@ -69,7 +89,9 @@ class Browser:
 
     def module(self, script: str) -> Any:
         """The value of an async script that may `await import(...)` the page's modules."""
-        wrapped = f"const done = arguments[0]; (async () => {{ {script} }})().then(done, (error) => done(`${{error.stack}}`))"
+        wrapped = (
+            f"const done = arguments[0]; (async () => {{ {script} }})().then(done, (error) => done(`${{error.stack}}`))"
+        )
         return self.driver.execute_async_script(wrapped)
 
     def text(self, selector: str) -> str:
@@ -97,6 +119,23 @@ class Browser:
 
     def shot(self, path: Path) -> None:
         self.driver.save_screenshot(str(path))
+
+    def open_call(self, server: ScriptedServer, call_id: str) -> None:
+        """A call's view, with all that was told of it so far."""
+        self.open(f"{server.url}?call={call_id}")
+        self.until(lambda: self.text("#call-heading"), f"call {call_id} to open")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The captions as they stand: who, text, firm and loose part, state, voice."""
+        return list(self.do(LINES))
+
+    def said(self) -> list[str]:
+        """The captions' words alone."""
+        return [line["text"] for line in self.lines()]
+
+    def style(self, selector: str, name: str) -> str:
+        script = "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])"
+        return str(self.do(script, selector, name))
 
     def complaints(self) -> list[str]:
         """What the console has shown since the last look; refusals that a test asked for are among them."""
@@ -131,9 +170,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterato
 
 
 @pytest.fixture
-def browser(driver: webdriver.Chrome) -> Iterator[Browser]:
-    """A page of its own: nothing kept from the test before."""
-    found = Browser(driver)
+def browser(driver: webdriver.Chrome, downloads: Path) -> Iterator[Browser]:
+    """A page of its own. Ask for it after the server: the page is to be gone before its server is."""
+    found = Browser(driver, downloads)
     before = driver.current_window_handle
     driver.switch_to.new_window("tab")
     found.resize(1280, 800)
@@ -141,8 +180,12 @@ def browser(driver: webdriver.Chrome) -> Iterator[Browser]:
     found.complaints()
     found.requests()
     yield found
+    complaints = [text for text in found.complaints() if not any(part in text for part in found.expected_complaints)]
+    strangers = [url for url in found.requests() if urlsplit(url).hostname not in {"127.0.0.1", None}]
     driver.close()
     driver.switch_to.window(before)
+    assert complaints == [], "the page complained on the console"
+    assert strangers == [], "the page asked something of somebody else"
 
 
 @pytest.fixture

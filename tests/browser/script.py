@@ -10,7 +10,9 @@ CALLER, AGENT, MIXED = Leg.CALLER, Leg.AGENT, Leg.MIXED
 WORD_MS = 320
 
 
-def started(caller: str | None = "+16125550142", carrier: str = "twilio", legs: tuple[Leg, ...] = (CALLER, AGENT)) -> CallStarted:
+def started(
+    caller: str | None = "+16125550142", carrier: str = "twilio", legs: tuple[Leg, ...] = (CALLER, AGENT)
+) -> CallStarted:
     return CallStarted(
         carrier=carrier,
         carrier_call_id="CA0123456789",

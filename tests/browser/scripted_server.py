@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -25,14 +24,15 @@ from bridge.model.events import (
     Event,
     TranscriptFinal,
     TranscriptRevised,
-    rfc3339,
 )
-from bridge.model.records import CallRecord, CallStatus
+from bridge.model.records import CallRecord, CallStatus, Delivery, DeliveryStatus, Endpoint
 from bridge.model.words import Segment
 from bridge.web.calls import CallOut, CallPage
+from bridge.web.deliveries import DeliveryList, DeliveryOut
+from bridge.web.pages import POLICY, STATIC
+from bridge.web.route import Outgoing
+from bridge.web.webhooks import EndpointList, EndpointOut
 
-STATIC = Path(__file__).parents[2] / "bridge" / "web" / "static"
-POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 TENANT = "default"
 
 T = TypeVar("T")
@@ -43,8 +43,8 @@ class ScriptedServer:
 
     def __init__(self, *, key: str | None = None, page: int = 25) -> None:
         self.key = key
-        self.endpoints: list[dict[str, Any]] = []
-        self.deliveries: list[dict[str, Any]] = []
+        self.endpoints: list[Endpoint] = []
+        self.deliveries: list[Delivery] = []
         self.connections = 0
         """Live feeds opened so far."""
         self._page = page
@@ -56,6 +56,11 @@ class ScriptedServer:
         self._open: set[asyncio.Transport] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    @property
+    def watching(self) -> int:
+        """Live feeds open now."""
+        return sum(not transport.is_closing() for transport in self._open)
 
     def start(self) -> None:
         self._thread.start()
@@ -210,7 +215,7 @@ class ScriptedServer:
             calls=tuple(CallOut.of(record) for record in wanted[start:end]),
             cursor=str(end) if end < len(wanted) else None,
         )
-        return web.Response(text=page.model_dump_json(), content_type="application/json")
+        return _answer(page)
 
     def _text(self, call_id: str) -> str:
         return as_text(self._in_order(call_id))
@@ -219,8 +224,7 @@ class ScriptedServer:
         return sorted(self._segments[call_id].values(), key=lambda segment: segment.start_ms)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        record = self._records[request.match_info["call_id"]]
-        return web.Response(text=CallOut.of(record).model_dump_json(), content_type="application/json")
+        return _answer(CallOut.of(self._records[request.match_info["call_id"]]))
 
     async def _transcript(self, request: web.Request) -> web.StreamResponse:
         segments = self._in_order(request.match_info["call_id"])
@@ -231,16 +235,16 @@ class ScriptedServer:
         return web.Response(text=write(segments), content_type="text/plain")
 
     async def _webhooks(self, _request: web.Request) -> web.StreamResponse:
-        return web.json_response({"webhooks": self.endpoints})
+        return _answer(EndpointList(webhooks=tuple(EndpointOut.of(endpoint) for endpoint in self.endpoints)))
 
     async def _webhook_deliveries(self, request: web.Request) -> web.StreamResponse:
-        wanted = [found for found in self.deliveries if found["webhook_id"] == request.match_info["id"]]
-        return web.json_response({"deliveries": wanted})
+        wanted = [found for found in self.deliveries if found.endpoint_id == request.match_info["id"]]
+        return _answer(DeliveryList(deliveries=tuple(DeliveryOut.of(delivery) for delivery in wanted)))
 
     async def _redeliver(self, request: web.Request) -> web.StreamResponse:
-        [found] = [found for found in self.deliveries if found["id"] == request.match_info["id"]]
-        found.update(status="pending", due_at=rfc3339(time.time()))
-        return web.json_response(found, status=202)
+        [place] = [n for n, found in enumerate(self.deliveries) if found.id == request.match_info["id"]]
+        self.deliveries[place] = replace(self.deliveries[place], status=DeliveryStatus.PENDING, due_at=time.time())
+        return _answer(DeliveryOut.of(self.deliveries[place]), status=202)
 
     async def _call_feed(self, request: web.Request) -> web.StreamResponse:
         call_id = request.match_info["call_id"]
@@ -278,6 +282,10 @@ class ScriptedServer:
 
 def _more(events: list[Event], after: int, settled: Callable[[], bool]) -> bool:
     return len(events) > after or settled()
+
+
+def _answer(body: Outgoing, *, status: int = 200) -> web.Response:
+    return web.Response(text=body.model_dump_json(), status=status, content_type="application/json")
 
 
 def _problem(status: int, code: str, message: str) -> web.Response:

@@ -15,7 +15,7 @@ const api = new Api();
 const gate = new Gate(api);
 const calls = new Calls(api);
 const feeds = new Map(); // "calls" and "call" → how each is
-const welcome = new Welcome(calls);
+const welcome = new Welcome(api, calls);
 const list = new CallList(api, calls, { onDrawn: () => welcome.draw(), onRefused: askForKey });
 const view = new CallView(api, { onState: (state) => report("call", state), onRefused: askForKey });
 let watching = new AbortController();

@@ -3,6 +3,7 @@
 import { byId, el } from "./dom.js";
 import { moment } from "./format.js";
 
+const LOOKED_AT = 200; // the most a page of deliveries has
 const STATUS = { held: "waiting for the settled text", pending: "to be tried", delivered: "delivered", exhausted: "given up" };
 
 export class Deliveries {
@@ -24,19 +25,25 @@ export class Deliveries {
     const body = byId("deliveries-body");
     const callId = this.#callId;
     try {
-      const found = await this.#find(callId);
+      const { webhooks } = await this.#api.json("v1/webhooks");
+      const found = await this.#find(callId, webhooks);
       if (callId !== this.#callId) return;
-      body.replaceChildren(found.length ? el("ul", { role: "list" }, ...found.map((pair) => this.#row(pair))) : el("p", {}, "None."));
+      const none = webhooks.length ? `None among each webhook’s latest ${LOOKED_AT}.` : "No webhook is set up.";
+      body.replaceChildren(found.length ? el("ul", { role: "list" }, ...found.map((pair) => this.#row(pair))) : el("p", {}, none));
     } catch (error) {
-      body.replaceChildren(el("p", {}, error.status === 403 ? "This key may not see webhooks." : error.message));
+      this.#showFault(error);
     }
   }
 
+  #showFault(error) {
+    const text = error.status === 403 ? "This key may not see webhooks." : error.message;
+    byId("deliveries-body").replaceChildren(el("p", { class: "fault" }, text));
+  }
+
   /** Pairs of endpoint and delivery, newest first. */
-  async #find(callId) {
-    const { webhooks } = await this.#api.json("v1/webhooks");
+  async #find(callId, webhooks) {
     const lists = await Promise.all(webhooks.map(async (endpoint) => {
-      const { deliveries } = await this.#api.json(`v1/webhooks/${encodeURIComponent(endpoint.id)}/deliveries`);
+      const { deliveries } = await this.#api.json(`v1/webhooks/${encodeURIComponent(endpoint.id)}/deliveries?limit=${LOOKED_AT}`);
       return deliveries.filter((delivery) => delivery.call_id === callId).map((delivery) => [endpoint, delivery]);
     }));
     return lists.flat().sort(([, a], [, b]) => Date.parse(b.created_at) - Date.parse(a.created_at));
@@ -56,7 +63,11 @@ export class Deliveries {
   }
 
   async #again(delivery) {
-    await this.#api.open(`v1/deliveries/${encodeURIComponent(delivery.id)}/redeliver`, { method: "POST" });
-    await this.#load();
+    try {
+      await this.#api.open(`v1/deliveries/${encodeURIComponent(delivery.id)}/redeliver`, { method: "POST" });
+      await this.#load();
+    } catch (error) {
+      this.#showFault(error);
+    }
   }
 }

@@ -14,7 +14,7 @@ export function listenForKeys(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || card.open) return;
     const typing = event.target.closest("input, select, textarea");
-    if (event.key !== "Escape" && (typing || !box.checked)) return;
+    if (typing || (!box.checked && event.key !== "Escape")) return;
     const action = { ...actions, "?": () => card.showModal() }[event.key];
     if (!action) return;
     event.preventDefault();
