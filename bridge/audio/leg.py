@@ -43,7 +43,10 @@ class LegCounts:
 
 
 class LegAudio:
-    """Chunks of one leg, in any order → its frames, without holes, and its gaps.
+    """Chunks of one leg → its frames, without holes, and its gaps.
+
+    Numbered chunks may come in any order. Those without a number are taken as they come, unless their timestamps say
+    that their time is over.
 
     Positions agree with the carrier's timestamps (to `JITTER`), or with the count of samples where it sends none.
     Position 0 is the stream's start: a leg that begins late begins with silence, which is no gap. After `flush` the
@@ -94,12 +97,7 @@ class LegAudio:
 
     def flush(self) -> list[Heard]:
         """All that is still held, to the last sample. Chunks that follow all the same go on from there."""
-        heard = self._give_up_holes()
-        if self._absent:
-            heard += self._gap(self._absent, self._reason)
-            self._absent = 0
-        heard += self._writer.drain()
-        return heard
+        return [*self._settle(), *self._writer.drain()]
 
     def _next(self, missing: int, chunk: MediaChunk) -> list[Heard]:
         """The chunk that is next in order, after `missing` that never came."""
@@ -125,14 +123,13 @@ class LegAudio:
     def _make_up(self, chunk: MediaChunk, said: int | None, due: int) -> list[Heard]:
         """Silence for what is missing before this chunk, by the carrier's time or else by count."""
         absent, self._absent = self._absent, 0
-        if said is None:
+        skipped = None if said is None else said - due
+        if skipped is not None and self._previous is None and not absent:
+            return [*self._writer.silence(skipped)] if skipped > 0 else []
+        if skipped is None or skipped < 0 or abs(skipped - absent) < JITTER:
             silence = absent if absent <= JUMP else 0
-        elif self._previous is None and not absent:
-            return [*self._writer.silence(max(said - due, 0))] if said > due else []
-        elif abs(said - due - absent) < JITTER:
-            silence = absent
         else:
-            silence = max(said - due, 0)
+            silence = skipped
         if not silence:
             return []
         if absent:
@@ -157,16 +154,20 @@ class LegAudio:
         return True
 
     def _left_out(self, item: Discarded) -> list[Heard]:
-        heard = self._give_up_holes()
+        heard = self._settle()
         missing = from_ms(min(item.missing_ms, LONGEST_PAUSE_MS)) if item.missing_ms > 0 else 0
         if missing:
             heard += self._gap(missing, item.reason)
         return heard
 
-    def _give_up_holes(self) -> list[Heard]:
+    def _settle(self) -> list[Heard]:
+        """What is held in wait for missing chunks, and what is missing behind the last one."""
         heard: list[Heard] = []
         for missing, chunk in self._order.flush():
             heard += self._next(missing, chunk)
+        if self._absent:
+            heard += self._gap(self._absent, self._reason)
+            self._absent = 0
         return heard
 
     def _gap(self, count: int, reason: str) -> list[Heard]:

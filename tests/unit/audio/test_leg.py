@@ -123,6 +123,12 @@ SILENCE = None
             [(1, 1, "lost"), (3, 1, "paused")],
             id="discarded-behind-a-hole",
         ),
+        pytest.param(
+            [*chunks(range(9)), *[replace(chunk(n + 9), timestamp_ms=20 * n) for n in [0, 1, 3]]],
+            [*range(11), SILENCE, 12],
+            [(11, 1, "lost")],
+            id="clock-starts-anew",
+        ),
         pytest.param([], [], [], id="nothing"),
     ],
 )
@@ -269,6 +275,15 @@ def test_impossible_rates(rate: int) -> None:
     """A rate that is no audio is refused at the start, by name."""
     with pytest.raises(UnsupportedMediaError, match=str(rate)):
         LegAudio(Leg.CALLER, MediaFormat(encoding=Encoding.PCMU, sample_rate=rate))
+
+
+def test_a_pause_behind_a_corrupt_payload() -> None:
+    """What was lost before a pause is told before the pause."""
+    came = opus_chunks(timed=False)[:10]
+    came[9] = replace(came[9], payload=b"\xff\xff")
+    leg = LegAudio(Leg.CALLER, MediaFormat(encoding=Encoding.OPUS, sample_rate=48_000))
+    heard = hear([*came, Discarded(leg=Leg.CALLER, missing_ms=100, reason="paused")], leg)
+    assert told(heard) == [(9, 1, "corrupt"), (10, 5, "paused")]
 
 
 def test_media_after_the_end_still_counts() -> None:
