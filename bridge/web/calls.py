@@ -27,7 +27,7 @@ class CallQuery(Incoming):
         default=None, description="for receivers that reconcile: what ended since they looked"
     )
     text: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="words of the transcript"
+        default=None, description="words of the transcript, in any order; calls are searched from their end on"
     )
     carrier_call_id: Annotated[str, Field(max_length=200)] | None = None
     limit: int = Field(default=50, ge=1, le=200)
