@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from bridge.model.frame import SAMPLE_RATE, from_ms
 
 JUMP: Final = 60 * SAMPLE_RATE
 """A timestamp further off than this has not been silence: the carrier's clock has jumped."""
+LATEST_MS: Final = 1e15
+"""Beyond this (or not a number at all) is no time: Unix time in milliseconds is a thousandth of it."""
 
 
 class StreamClock:
@@ -24,7 +25,7 @@ class StreamClock:
 
     def position(self, timestamp_ms: float | None, due: int) -> int | None:
         """Where the carrier says that a sample belongs, while by count it belongs at `due`. None if it does not say."""
-        if timestamp_ms is None or not math.isfinite(timestamp_ms):
+        if timestamp_ms is None or not abs(timestamp_ms) < LATEST_MS:
             return None
         said = from_ms(timestamp_ms) - self._origin
         reference = max(due, self._latest)

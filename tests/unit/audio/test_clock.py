@@ -22,6 +22,7 @@ UNIX_MS = 1_760_000_000_000
         pytest.param([(None, 5)], None, id="none-given"),
         pytest.param([(math.nan, 5)], None, id="not-a-number"),
         pytest.param([(math.inf, 5)], None, id="infinite"),
+        pytest.param([(1e308, 5)], None, id="no-time"),
         pytest.param([(UNIX_MS, 0)], 0, id="unix-epoch"),
         pytest.param([(UNIX_MS, 0), (UNIX_MS + 2_000, SECOND)], 2 * SECOND, id="unix-epoch-goes-on"),
         pytest.param([(0, 0), (60_000, 0)], JUMP, id="a-minute-is-silence"),
