@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from bridge.audio.clock import StreamClock
 from bridge.audio.leg import LegAudio
-from bridge.errors import CarrierError, CarrierProtocolError
+from bridge.errors import BridgeError, CarrierError, CarrierProtocolError
 from bridge.metrics import MEDIA_MISSING
 from bridge.model.events import (
     Body,
@@ -183,18 +183,23 @@ class Call:
     async def tell(self) -> None:
         """Publish the call: its start, all that is heard, its end, and afterwards what is settled."""
         await self._publish(self._start())
-        hearings = [asyncio.create_task(ear.hearing.run()) for ear in self._ears.values()]
         try:
-            await self._tell_until_all_heard()
-            await self._publish(self._end())
-            self.ended.set()
-            for hearing in hearings:
-                await hearing
+            async with asyncio.TaskGroup() as hearings:
+                for ear in self._ears.values():
+                    hearings.create_task(ear.hearing.run())
+                await self._tell_until_all_heard()
+                await self._tell_end()
             await self._tell_what_is_left()
-            await self._sink.settled(self.call_id)
-        finally:
-            for hearing in hearings:
-                hearing.cancel()
+        except* Exception:  # ours, never the carrier's: what was told so far stands
+            log.exception("a leg could not be heard out")
+            self._ending = replace(self._ending, reason="error", error=BridgeError.code)
+            if not self.ended.is_set():
+                await self._tell_end()
+        await self._sink.settled(self.call_id)
+
+    async def _tell_end(self) -> None:
+        await self._publish(replace(self._ending, duration_ms=to_ms(self.duration)))
+        self.ended.set()
 
     async def _tell_until_all_heard(self) -> None:
         speaking = set(self._ears)
@@ -225,9 +230,6 @@ class Call:
                 if name.startswith(METADATA)
             },
         )
-
-    def _end(self) -> CallEnded:
-        return CallEnded(reason=self._ending.reason, duration_ms=to_ms(self.duration), error=self._ending.error)
 
     async def _publish(self, body: Body) -> None:
         await self._sink.publish(self.call_id, body)

@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -65,10 +66,13 @@ class Calls:
             telling = asyncio.create_task(self._tell(call), name=f"call {call.call_id}")
             self._telling.add(telling)
             telling.add_done_callback(self._telling.discard)
+            listening = asyncio.create_task(call.listen(items), name=f"carrier of {call.call_id}")
             try:
-                await call.listen(items)
+                await asyncio.wait({listening, telling}, return_when=asyncio.FIRST_COMPLETED)
+                await _stopped(listening)
                 await _first(call.ended, telling)
             finally:
+                await _stopped(listening)
                 self._active.pop(call.call_id, None)
                 CALLS_ACTIVE.set(len(self._active))
 
@@ -114,6 +118,13 @@ class Calls:
         finally:
             CALLS_ENDED.labels(call.started.carrier, call.reason).inc()
             call.ended.set()
+
+
+async def _stopped(listening: asyncio.Task[None]) -> None:
+    """Raises what it ended with; a carrier that is still being followed is followed no further."""
+    listening.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
 
 
 async def _first(event: asyncio.Event, task: asyncio.Task[None]) -> None:

@@ -88,9 +88,12 @@ def _form(wanted: Literal["auto", "console", "json"], stream: TextIO) -> Literal
 
 def _rendering(form: Literal["console", "json"], stream: TextIO) -> list[Any]:
     if form == "console":
-        return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0, exception_formatter=plain)]
+    # Without the frames' variables: they would hold what people said.
+    traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(traceback),
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]

@@ -45,9 +45,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def open_engine(settings: Settings, clock: Clock) -> LocalEngine:
-    """Find, check and load the weights. Blocks for about a second; raises SetupError that says what to do."""
-    found = weights.find(settings.model, model_dir=settings.model_dir, download=settings.model_download)
+def open_engine(settings: Settings, clock: Clock, progress: weights.Progress | None = None) -> LocalEngine:
+    """Find, check and load the weights. Blocks for about a second, much longer where they have to be joined first;
+    `progress` hears of the bytes. Raises SetupError that says what to do.
+    """
+    found = weights.find(
+        settings.model, model_dir=settings.model_dir, download=settings.model_download, progress=progress
+    )
     device = Whisper.device_for(settings.device)
     tuned = tuning(device, cores())
     workers = ThreadWorkers(

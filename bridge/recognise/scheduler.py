@@ -194,10 +194,6 @@ class Scheduler(Generic[P]):
                 _resolve(entry.result, decoded)
         except EngineError as error:
             self._failed(batch, error)
-        except BaseException as error:
-            for entry in batch:
-                _fail(entry.result, error)
-            raise
         finally:
             self._settling -= settling
             self._load.ended()

@@ -106,7 +106,7 @@ class Settling:
                 Revision(
                     leg=self._leg,
                     replaces=tuple(piece.segment.segment for piece in group),
-                    segments=tuple(_shared_out(group, decoded)),
+                    segments=tuple(shared_out(group, decoded)),
                 )
             )
 
@@ -115,7 +115,7 @@ def _as_long(decoded: Decoded, said: str) -> bool:
     return bool(decoded.words) and len(decoded.text.split()) >= SHRUNK * len(said.split())
 
 
-def _shared_out(group: Sequence[Piece], decoded: Decoded) -> list[Segment]:
+def shared_out(group: Sequence[Piece], decoded: Decoded) -> list[Segment]:
     """Give each word back to the stretch of speech it was said in, with that stretch's clock and number."""
     segments = []
     begin = 0

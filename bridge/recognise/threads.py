@@ -47,4 +47,5 @@ class ThreadWorkers:
 def _be_nice() -> None:
     """Linux keeps niceness per thread; elsewhere, or where it is forbidden, nothing is lost."""
     with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)

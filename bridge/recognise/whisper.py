@@ -27,8 +27,11 @@ FRAMES_PER_S: Final = 100
 
 SAMPLES_PER_STATE: Final = 2 * SAMPLE_RATE // FRAMES_PER_S
 
-MAX_TOKENS: Final = 224
-"""Half of Whisper's text context: what one window may say."""
+TEXT_CONTEXT: Final = 448
+"""Tokens of prompt and text together (Radford et al. 2022)."""
+
+MAX_TOKENS: Final = TEXT_CONTEXT // 2
+"""What one window may say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +118,14 @@ class Whisper:
         )
 
     def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
-        """Decode jobs that share a `batch_key`, in order. Raises EngineError when the model fails."""
+        """Decode jobs that share a `batch_key`, in order. Raises EngineError, whatever it was that failed."""
         try:
             raws = self._generate(plans, [self._encode(plan, plan.window_s) for plan in plans])
             for index, (plan, raw) in enumerate(zip(plans, raws, strict=True)):
                 if len(plan.prefix) + len(raw.tokens) >= plan.cap and plan.job.urgency is not Urgency.PARTIAL:
                     raws[index] = self._again(plan, raw)
             return [self._read(plan, raw) for plan, raw in zip(plans, raws, strict=True)]
-        except RuntimeError as error:
+        except Exception as error:
             raise EngineError(f"the model failed: {error}") from error
 
     def _previous(self, texts: Tokenizer, job: DecodeJob) -> tuple[int, ...]:
@@ -161,7 +164,7 @@ class Whisper:
             together,
             prompts,
             beam_size=1,
-            max_length=min(2 * max(plan.cap for plan in plans), 448 - longest),
+            max_length=_max_length(longest, max(plan.cap for plan in plans)),
             return_scores=True,
             return_no_speech_prob=True,
         )
@@ -236,6 +239,13 @@ class Whisper:
             for word, first, last in zip(words[:-1], starts, ends, strict=True)
             if first >= known
         )
+
+
+def _max_length(prompt: int, tokens: int) -> int:
+    """What CTranslate2 must be told to give `tokens` behind a prompt: it stops at half of `max_length`, and counts the
+    prompt against the whole of it.
+    """
+    return min(max(2 * tokens, prompt + tokens), TEXT_CONTEXT)
 
 
 def _whole_words(pieces: Iterable[DecodedWord]) -> tuple[DecodedWord, ...]:

@@ -1,0 +1,178 @@
+"""Many live calls at once against a running server: real sockets, real time, every event as a subscriber gets it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import aiohttp
+
+from bridge.bench.calls import BenchCall
+from bridge.bench.measure import Figures, Seen, measure
+from bridge.carrier.audio import encode
+from bridge.carrier.place import CallRefusedError, CallReport, Manner, place_call
+from bridge.carrier.side import Dialled
+from bridge.dialects import DIALECTS
+from bridge.ports import Clock
+
+SPREAD_S: Final = 8.0
+"""Calls begin within so long of each other, as calls do."""
+
+SETTLED_WITHIN_S: Final = 150.0
+
+CPU: Final = "process_cpu_seconds_total"
+MEMORY: Final = "process_resident_memory_bytes"
+LAG: Final = "callbridge_event_loop_lag_seconds_bucket"
+
+
+@dataclass(slots=True)
+class Load:
+    """One run: the figures of its calls, and what the server spent on them."""
+
+    wanted: int
+    figures: Figures = field(default_factory=Figures)
+    refused: int = 0
+    cpu_s: float = 0.0
+    """While calls were live."""
+    settling_cpu_s: float = 0.0
+    """Afterwards, until the last call was settled."""
+    memory_mb: float = 0.0
+    loop_lag_p99_ms: float = 0.0
+    behind_s: float = 0.0
+    """The most by which this side sent a frame late: above 0.1 the machine is too busy to be a fair carrier."""
+
+
+class Server:
+    """A running server as the bench reaches it."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self.key = key
+
+    def media(self, dialect: str) -> str:
+        return f"ws{self.url.removeprefix('http')}{DIALECTS[dialect].path}"
+
+
+async def run(server: Server, calls: Sequence[BenchCall], clock: Clock, *, seed: int = 0) -> Load:
+    """Place all `calls` at once and measure them."""
+    load = Load(wanted=len(calls))
+    names = [f"bench-{seed}-{clock.now():.0f}-{number}" for number in range(len(calls))]
+    async with aiohttp.ClientSession(server.url, headers=server.headers) as session:
+        before = await _metrics(session)
+        async with _Subscriber(session, clock) as subscriber:
+            delays = random.Random(seed)  # noqa: S311  # staggering, not secrets
+            placed = await asyncio.gather(
+                *(
+                    _place(server, call, name, clock, delays.uniform(0, min(SPREAD_S, len(calls))))
+                    for call, name in zip(calls, names, strict=True)
+                )
+            )
+            await subscriber.until_ended({name for name, report in zip(names, placed, strict=True) if report})
+            live = await _metrics(session)
+            for call, name, report in zip(calls, names, placed, strict=True):
+                if report is None:
+                    load.refused += 1
+                    continue
+                settled = await _settled_text(session, name, clock)
+                load.figures.add(measure(call, subscriber.seen[name], settled, report.sent_at))
+                load.behind_s = max(load.behind_s, report.behind_s)
+        after = await _metrics(session)
+    load.cpu_s = live[CPU] - before[CPU]
+    load.settling_cpu_s = after[CPU] - live[CPU]
+    load.memory_mb = after[MEMORY] / 1e6
+    load.loop_lag_p99_ms = _lag_p99(before, live) * 1000
+    return load
+
+
+async def _place(server: Server, call: BenchCall, name: str, clock: Clock, delay_s: float) -> CallReport | None:
+    dialect = DIALECTS["twilio"]
+    legs = tuple(call.audio.legs)
+    side = dialect.speak(
+        Dialled(legs=legs, parameters={"call_id": name, "language": call.language[:2]}, token=server.key)
+    )
+    try:
+        return await place_call(
+            server.media("twilio"),
+            encode(call.audio, side.media_format),
+            side,
+            clock=clock,
+            manner=Manner(delay_s=delay_s),
+        )
+    except CallRefusedError:
+        return None
+
+
+class _Subscriber:
+    """Everything the tenant's feed shows, with the time at which it came."""
+
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+        self.seen: defaultdict[str, list[Seen]] = defaultdict(list)
+        self._news = asyncio.Event()
+        self._open = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._reading = asyncio.create_task(self._read())
+        await self._open.wait()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._reading
+
+    async def until_ended(self, names: set[str]) -> None:
+        while not all(any(one.type == "call.ended" for one in self.seen[name][-50:]) for name in names):
+            self._news.clear()
+            await self._news.wait()
+
+    async def _read(self) -> None:
+        async with self._session.ws_connect("/v1/events") as socket:
+            self._open.set()
+            async for message in socket:
+                event = json.loads(message.data)
+                self.seen[event["call_id"]].append(Seen(self._clock.now(), event))
+                if event["type"] == "call.ended":
+                    self._news.set()
+
+
+async def _settled_text(session: aiohttp.ClientSession, name: str, clock: Clock) -> str:
+    until = clock.monotonic() + SETTLED_WITHIN_S
+    while clock.monotonic() < until:
+        async with session.get(f"/v1/calls/{name}") as answer:
+            if (await answer.json()).get("settled"):
+                break
+        await clock.sleep(0.5)
+    async with session.get(f"/v1/calls/{name}/transcript", params={"format": "json"}) as answer:
+        transcript: dict[str, Any] = await answer.json()
+    return " ".join(segment["text"] for segment in transcript["segments"])
+
+
+async def _metrics(session: aiohttp.ClientSession) -> dict[str, float]:
+    async with session.get("/metrics") as answer:
+        text = await answer.text()
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            found[name] = float(value)
+    return found
+
+
+def _lag_p99(before: dict[str, float], after: dict[str, float]) -> float:
+    """The bucket of the event-loop lag's histogram that 99 % of this run's wake-ups lie in, in seconds."""
+    rows = sorted(
+        (float(name.split('le="')[1].rstrip('"}')), value - before.get(name, 0))
+        for name, value in after.items()
+        if name.startswith(LAG)
+    )
+    total = rows[-1][1] if rows else 0
+    return next((bound for bound, count in rows if total and count >= 0.99 * total), 0.0)

@@ -1,0 +1,75 @@
+"""A run's figures for people and for machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from bridge.bench.load import Load
+from bridge.bench.measure import quantile
+
+ROWS: Sequence[tuple[str, str, str]] = (
+    ("calls", "calls", "d"),
+    ("refused", "refused", "d"),
+    ("final p50 / s", "final_p50_s", ".2f"),
+    ("final p95 / s", "final_p95_s", ".2f"),
+    ("final p99 / s", "final_p99_s", ".2f"),
+    ("first partial p50 / s", "first_partial_p50_s", ".2f"),
+    ("partials a speech second", "partials_per_speech_s", ".2f"),
+    ("words taken back of 100 shown", "flicker_per_100", ".1f"),
+    ("stable words taken back", "broken_promises", "d"),
+    ("word error rate, live", "wer_live", ".2%"),
+    ("word error rate, settled", "wer_settled", ".2%"),
+    ("utterances without a final", "missing", "d"),
+    ("words lost at the end", "lost_at_end", "d"),
+    ("CPU s a speech s, live", "cpu_per_speech_s", ".3f"),
+    ("CPU s a speech s, settling too", "cpu_per_speech_s_settled", ".3f"),
+    ("memory / MB", "memory_mb", ".0f"),
+    ("event loop lag p99 / ms", "loop_lag_p99_ms", ".1f"),
+    ("sent late by at most / s", "behind_s", ".2f"),
+)
+"""What people read, its name in the JSON, and its format."""
+
+
+def figures_of(load: Load) -> dict[str, Any]:
+    """The run as JSON values; None where there was nothing to measure."""
+    got = load.figures
+    speech = got.speech_s or math.nan
+    values: dict[str, float] = {
+        "calls": got.calls,
+        "refused": load.refused,
+        "final_p50_s": quantile(got.finals_s, 0.5),
+        "final_p95_s": quantile(got.finals_s, 0.95),
+        "final_p99_s": quantile(got.finals_s, 0.99),
+        "first_partial_p50_s": quantile(got.first_partials_s, 0.5),
+        "partials_per_speech_s": got.partials / speech,
+        "flicker_per_100": 100 * got.taken_back / got.shown if got.shown else math.nan,
+        "broken_promises": got.broken_promises,
+        "wer_live": got.live.rate,
+        "wer_settled": got.settled.rate,
+        "missing": got.missing,
+        "lost_at_end": got.lost_at_end,
+        "speech_s": got.speech_s,
+        "audio_s": got.audio_s,
+        "words": got.live.words,
+        "cpu_per_speech_s": load.cpu_s / speech,
+        "cpu_per_speech_s_settled": (load.cpu_s + load.settling_cpu_s) / speech,
+        "memory_mb": load.memory_mb,
+        "loop_lag_p99_ms": load.loop_lag_p99_ms,
+        "behind_s": load.behind_s,
+    }
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def table_of(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """One column a run."""
+    table = Table(title="live calls on this machine", title_justify="left")
+    table.add_column("")
+    for run in runs:
+        table.add_column(str(run["calls"]), justify="right")
+    for label, name, form in ROWS:
+        table.add_row(label, *("–" if run[name] is None else format(run[name], form) for run in runs))
+    return table

@@ -1,0 +1,133 @@
+"""`callbridge bench`: how many live calls this machine holds, at which delay, error rate and cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from bridge.bench.calls import read_folder
+from bridge.bench.child import child_server
+from bridge.bench.compose import Clip, Shape, bundled, clips, compose
+from bridge.bench.load import Server, run
+from bridge.bench.report import figures_of, table_of
+from bridge.cli import example
+from bridge.clock import SystemClock
+from bridge.errors import SetupError
+
+P95_S: Final = 1.0
+P99_S: Final = 2.0
+"""What a machine must keep to hold so many calls: the final's delay behind the true end of speech."""
+
+LOST: Final = 0.01
+"""Share of utterances that may go without a final, as any recogniser has it."""
+
+MOST: Final = 512
+
+Trial = Callable[[int], Awaitable[dict[str, Any]]]
+
+
+@click.command(
+    epilog=example(
+        "callbridge bench --calls 8",
+        "callbridge bench --find-capacity --json capacity.json",
+        "callbridge bench --calls 4 --audio recordings/ --language en",
+    )
+)
+@click.option("--calls", "counts", type=click.IntRange(1, MOST), multiple=True, help="Calls at once; repeatable.")
+@click.option("--find-capacity", is_flag=True, help="The most calls that keep p95 ≤ 1 s and p99 ≤ 2 s.")
+@click.option("--audio", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Recordings to use.")
+@click.option("--kind", "kinds", multiple=True, help="Only recordings of this kind; repeatable.")
+@click.option("--language", default="", help="Only recordings in this language.")
+@click.option("--minutes", type=click.FloatRange(0.2, 60), default=0.97, show_default=True, help="Length of a call.")
+@click.option("--seed", default=0, show_default=True, help="Which calls are made up of the recordings.")
+@click.option("--to", "url", metavar="URL", help="A server that runs already, e.g. http://127.0.0.1:8080.")
+@click.option("--token", envvar="CALLBRIDGE_TOKEN", help="An API key of that server.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="The figures as JSON.")
+def command(
+    *,
+    counts: tuple[int, ...],
+    find_capacity: bool,
+    audio: Path | None,
+    kinds: tuple[str, ...],
+    language: str,
+    minutes: float,
+    seed: int,
+    url: str | None,
+    token: str | None,
+    json_file: Path | None,
+) -> None:
+    """Place live calls in real time through real media sockets, and measure what comes back.
+
+    Each call is made of single utterances with pauses of 1.2–2 s, and hangs up half a second after its last word.
+    Without --to a server is started for it. Times count from the true end of speech. CPU is the server's alone.
+    """
+    if url is not None and token is None:
+        raise click.UsageError("--to needs --token: an API key of that server")
+    sentences = _sentences(audio, kinds, language)
+    console = Console(stderr=True)
+
+    async def all_of_it() -> list[dict[str, Any]]:
+        if url is not None and token is not None:
+            return await _runs(_trial(Server(url, token), sentences, minutes, seed, console), counts, find_capacity)
+        async with child_server({}) as server:
+            return await _runs(_trial(server, sentences, minutes, seed, console), counts, find_capacity)
+
+    runs = asyncio.run(all_of_it())
+    Console().print(table_of(sorted(runs, key=lambda one: one["calls"])))
+    held = max((one["calls"] for one in runs if holds(one)), default=0)
+    click.echo(f"held with p95 ≤ {P95_S:g} s and p99 ≤ {P99_S:g} s: {held} calls")
+    if json_file is not None:
+        json_file.write_text(json.dumps({"capacity": held, "runs": runs}, indent=1) + "\n")
+    if not any(one["calls"] for one in runs):
+        sys.exit(1)
+
+
+def holds(run: dict[str, Any]) -> bool:
+    """Whether so many calls were served as they should be."""
+    if run["refused"] or run["final_p95_s"] is None:
+        return False
+    in_time = run["final_p95_s"] <= P95_S and run["final_p99_s"] <= P99_S
+    return bool(in_time and run["lost_at_end"] == 0)
+
+
+def _sentences(audio: Path | None, kinds: Sequence[str], language: str) -> list[Clip]:
+    if audio is None:
+        return bundled()
+    found = [clip for call in read_folder(audio, kinds=kinds, language=language) for clip in clips(call)]
+    if not found:
+        raise SetupError(f"{audio}: no recording with a reference to make calls of")
+    return found
+
+
+def _trial(server: Server, sentences: Sequence[Clip], minutes: float, seed: int, console: Console) -> Trial:
+    async def trial(count: int) -> dict[str, Any]:
+        calls = compose(sentences, count, seed=seed, shape=Shape(call_ms=round(minutes * 60_000)))
+        longest = max(call.duration_ms for call in calls) / 1000
+        with console.status(f"{count} calls, {longest:.0f} s each …"):
+            return figures_of(await run(server, calls, SystemClock(), seed=seed))
+
+    return trial
+
+
+async def _runs(trial: Trial, counts: Sequence[int], find_capacity: bool) -> list[dict[str, Any]]:
+    if not find_capacity:
+        return [await trial(count) for count in counts or (1,)]
+    runs = []
+    held, refused = 0, 2
+    while refused <= MOST:
+        runs.append(await trial(refused))
+        if not holds(runs[-1]):
+            break
+        held, refused = refused, refused * 2
+    while refused - held > max(1, held // 8):
+        middle = (held + refused) // 2
+        runs.append(await trial(middle))
+        held, refused = (middle, refused) if holds(runs[-1]) else (held, middle)
+    return runs
