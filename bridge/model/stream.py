@@ -23,6 +23,8 @@ class Encoding(StrEnum):
     G722 = "G722"
     L16_LE = "L16LE"
     L16_BE = "L16BE"
+    L16 = "L16"
+    """Its byte order is not known: found by listening."""
     OPUS = "OPUS"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from callcodecs.byte_order import UnknownOrderDecoder
 from callcodecs.decoder import Decoder
 from callcodecs.errors import UnknownEncodingError
 from callcodecs.g711 import G711Decoder, decode_alaw, decode_ulaw
@@ -19,9 +20,11 @@ DECODERS: Final[dict[str, Callable[[int], Decoder]]] = {
     "G722": lambda _rate: G722Decoder(),
     "L16LE": partial(L16Decoder, "little"),
     "L16BE": partial(L16Decoder, "big"),
+    "L16": UnknownOrderDecoder,
     "OPUS": lambda _rate: OpusDecoder(),
 }
-"""What each encoding is decoded with, by its name (RFC 3551, RFC 7587; L16 names its byte order), given the rate.
+"""What each encoding is decoded with, by its name (RFC 3551, RFC 7587; L16 names its byte order where it is known),
+given the rate.
 
 G.722 and Opus have one rate that they decode to, whatever the carrier calls theirs.
 """

@@ -23,22 +23,23 @@ class L16Decoder:
 
     def __init__(self, order: ByteOrder, sample_rate: int) -> None:
         self.sample_rate = sample_rate
-        self._order: ByteOrder = order
-        self._odd = b""
+        self.order: ByteOrder = order
+        self.held = b""
+        """The first half of a sample whose other half has yet to come, if there is one."""
 
     def count(self, payload: bytes) -> int:
-        return (len(self._odd) + len(payload)) // 2
+        return (len(self.held) + len(payload)) // 2
 
     def decode(self, payload: bytes) -> Pcm:
         """Any bytes are samples, so it never raises."""
-        data = self._odd + payload if self._odd else payload
+        data = self.held + payload if self.held else payload
         whole = len(data) & ~1
-        self._odd = data[whole:]
-        return np.frombuffer(_in_order(data[:whole], self._order), dtype=np.int16)
+        self.held = data[whole:]
+        return np.frombuffer(_in_order(data[:whole], self.order), dtype=np.int16)
 
     def lost(self) -> None:
         """The half sample's other half is gone, and payloads begin with whole samples again."""
-        self._odd = b""
+        self.held = b""
 
 
 def _in_order(data: bytes, order: ByteOrder) -> bytes:
