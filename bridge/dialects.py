@@ -54,8 +54,7 @@ class Dialect:
     signed: Callable[[Handshake, Settings], bool | None] = lambda _handshake, _settings: None
     """Whether the upgrade's signature is right; None where no secret is set to check it with."""
     subprotocols: tuple[str, ...] = ()
-    heartbeat: bool = True
-    """Whether the carrier bears WebSocket pings from us."""
+    """All names the carrier may offer; the one it does is answered, and none is required."""
 
     @property
     def path(self) -> str:

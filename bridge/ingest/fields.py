@@ -16,6 +16,9 @@ MAX_IDENTIFIER: Final = 256
 MAX_NUMBER: Final = 2.0**53
 """Above it a float no longer tells neighbours apart."""
 
+SCALARS: Final = (str, int, float)
+"""What a number or a parameter may be written as."""
+
 URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
@@ -55,7 +58,7 @@ def parameters(found: object) -> dict[str, str]:
     return {
         storable(name): storable(value if isinstance(value, str) else json.dumps(value))
         for name, value in found.items()
-        if isinstance(value, str | int | float)
+        if isinstance(value, SCALARS)
     }
 
 
@@ -68,7 +71,7 @@ def storable(text: str) -> str:
 
 def number(value: object) -> float | None:
     """`5`, `5.0`, `"5"` and `"5.0"` alike. None for what is no number from 0 to `MAX_NUMBER`."""
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+    if not isinstance(value, SCALARS) or isinstance(value, bool):
         return None
     try:
         found = float(value)

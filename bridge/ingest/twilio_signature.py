@@ -39,7 +39,7 @@ def form_is_signed(secret: str, url: str, form: Iterable[tuple[str, str]], heade
 
 
 def body_is_signed(secret: str, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
-    """Whether a webhook with any other body was signed: its hash stands in the URL, and the URL alone is signed."""
+    """Whether a webhook whose URL names its body's hash (`bodySHA256`) was signed: then the URL alone is."""
     named = parse_qs(urlsplit(url).query).get("bodySHA256", [""])[0]
     return _same(hashlib.sha256(body).hexdigest(), named.lower()) and _matches(secret, url, (), headers)
 

@@ -26,9 +26,6 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE: Final = 256 * 1024
 """Bytes. 64 KiB of audio in base64, several times over; a carrier sends 20 ms at a time."""
 
-HEARTBEAT_S: Final = 20.0
-"""Between our pings, where the dialect bears them: a dead connection is noticed though nothing was due on it."""
-
 CLOSE_WAIT_S: Final = 2.0
 """For the carrier's closing frame, once ours is sent."""
 
@@ -70,7 +67,7 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
         raise
     socket = web.WebSocketResponse(
         protocols=dialect.subprotocols,
-        heartbeat=HEARTBEAT_S if dialect.heartbeat else None,
+        heartbeat=None,  # some carriers hang up on a ping, and the idle timeout finds a dead line as soon
         max_msg_size=MAX_MESSAGE,
         timeout=CLOSE_WAIT_S,
     )

@@ -64,6 +64,7 @@ class MediaSocket:
         self._unread = BREATH
         self._waiting_since = math.inf
         self._alarm: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Task[bool] | None = None
         self._ending = "closed"
         self.fault: CarrierError | None = None
         """What the carrier did wrong, if it did."""
@@ -91,19 +92,24 @@ class MediaSocket:
             raise
         finally:
             self._counted.inc(BREATH - self._unread)
+            self._set_alarm(None)
         if started and not stopped:
             yield StreamStopped(reason=self._ending)
 
     async def leave(self) -> None:
         """The server goes away: end the conversation as drained."""
         self._ending = "drained"
-        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is shutting down")
+        await self._say_farewell(WSCloseCode.GOING_AWAY, b"the server is shutting down")
 
     async def close(self, fault: BridgeError | None) -> None:
-        """Close the socket, if it is still open, with a code and a reason that say why."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        await self._socket.close(code=_close_code(fault), message=_reason(fault))
+        """Close the socket, unless it is closing already, with a code and a reason that say why."""
+        await self._say_farewell(_close_code(fault), _reason(fault))
+
+    async def _say_farewell(self, code: int, reason: bytes) -> None:
+        """Send a closing frame once, and wait a little for the carrier's: `_next` sees the socket closing at once."""
+        if self._farewell is None:
+            self._farewell = asyncio.create_task(self._socket.close(code=code, message=reason))
+        await asyncio.shield(self._farewell)
 
     async def _next(self) -> str | bytes | None:
         """The next message; None when the socket has ended."""
@@ -127,17 +133,18 @@ class MediaSocket:
             raise CarrierFloodError(f"more than {MESSAGES_A_SECOND:.0f} messages a second")
         await asyncio.sleep(0)
 
-    # -- deadlines: one at a time, each ends the socket; `_next` then sees it closing ------------------------------
+    # -- deadlines, one at a time ----------------------------------------------------------------------------------
 
-    def _set_alarm(self, alarm: Coroutine[Any, Any, None]) -> None:
+    def _set_alarm(self, alarm: Coroutine[Any, Any, None] | None) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = asyncio.create_task(alarm)
+        self._alarm = None if alarm is None else asyncio.create_task(alarm)
 
     async def _expect_start(self) -> None:
         limit = self._settings.start_timeout_s
         await self._clock.sleep(limit)
-        await self._give_up(CarrierSilentError(f"no stream started within {limit:g} s"))
+        self.fault = CarrierSilentError(f"no stream started within {limit:g} s")
+        await self.close(self.fault)
 
     async def _expect_life(self) -> None:
         """Only waiting counts: a call that is slow to take its audio is not a carrier gone quiet."""
@@ -145,15 +152,12 @@ class MediaSocket:
         while (left := self._waiting_since + limit - self._clock.monotonic()) > 0:
             await self._clock.sleep(min(left, limit))
         self._ending = "idle"
-        await self._give_up(CarrierSilentError(f"nothing came for {limit:g} s"))
+        self.fault = CarrierSilentError(f"nothing came for {limit:g} s")
+        await self.close(self.fault)
 
     async def _expect_close(self) -> None:
         await self._clock.sleep(LATE_MEDIA_S)
-        await self._socket.close()
-
-    async def _give_up(self, fault: CarrierError) -> None:
-        self.fault = fault
-        await self._socket.close(code=_close_code(fault), message=_reason(fault))
+        await self.close(None)
 
 
 class Allowance:

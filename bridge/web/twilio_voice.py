@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bridge.dialects import DIALECTS
 from bridge.errors import CarrierAuthError, InvalidRequestError
-from bridge.ingest.twilio_signature import form_is_signed
+from bridge.ingest.twilio_signature import body_is_signed, form_is_signed
 from bridge.settings import Settings
 from bridge.web.auth import DEFAULT_TENANT, Scope
 from bridge.web.context import CONTEXT, Context
@@ -111,7 +111,12 @@ async def _tenant(request: web.Request, form: Sequence[tuple[str, str]], context
     secret = context.settings.twilio_auth_token
     if secret is not None:
         url = f"{_public_base(request, context.settings)}{request.path_qs}"
-        if not form_is_signed(secret.get_secret_value(), url, form, request.headers):
+        key = secret.get_secret_value()
+        if "bodySHA256" in request.query:
+            signed = body_is_signed(key, url, await request.read(), request.headers)
+        else:
+            signed = form_is_signed(key, url, form, request.headers)
+        if not signed:
             raise CarrierAuthError("X-Twilio-Signature is missing or wrong")
         return DEFAULT_TENANT
     principal = await context.auth.principal(request)

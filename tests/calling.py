@@ -1,0 +1,59 @@
+"""Being a carrier in a test: whole calls, and sockets spoken to by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+from bridge.carrier.audio import CallAudio, EncodedAudio, encode
+from bridge.carrier.place import CallReport, Manner, place_call
+from bridge.carrier.side import Dialled
+from bridge.carrier.twilio import TwilioSide
+from bridge.clock import SystemClock
+from bridge.model.stream import Leg
+
+AT_ONCE = Manner(speed=math.inf)
+
+
+def two_parties(seconds: float, *, frame_ms: int = 20) -> EncodedAudio:
+    """Two different ramps, so that legs and order show."""
+    ramp = np.arange(int(seconds * 8000), dtype=np.int16)
+    return encode(CallAudio({Leg.CALLER: ramp, Leg.AGENT: -ramp}, 8000), TwilioSide.media_format, frame_ms=frame_ms)
+
+
+async def call(
+    url: str,
+    audio: EncodedAudio,
+    *,
+    manner: Manner = AT_ONCE,
+    headers: Mapping[str, str] | None = None,
+    **given: Any,
+) -> CallReport:
+    """A whole call as Twilio places it; `given` are fields of `Dialled`."""
+    side = TwilioSide(Dialled(legs=audio.legs, **given))
+    return await place_call(url, audio, side, clock=SystemClock(), manner=manner, headers=headers)
+
+
+@asynccontextmanager
+async def dialled(url: str, **how: Any) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A carrier's socket; `how` goes to `ws_connect`."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, **how) as socket:
+        yield socket
+
+
+async def say(socket: aiohttp.ClientWebSocketResponse, messages: Iterable[str | bytes]) -> None:
+    for message in messages:
+        if isinstance(message, bytes):
+            await socket.send_bytes(message)
+        else:
+            await socket.send_str(message)
+
+
+def counted(counter: Any, *labels: str) -> float:
+    """What a Prometheus counter stands at."""
+    return counter.labels(*labels)._value.get()

@@ -1,0 +1,129 @@
+"""`callbridge play`: a recording becomes a call, and the exit status says how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridge.model.stream import Leg
+from callcodecs.g711 import decode_ulaw
+from tests.media_server import API_KEY, ServeMedia
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Two parties, 0.4 s, 16 kHz: the caller on one tone, the agent on another."""
+    path = tmp_path / "call.wav"
+    seconds = np.arange(6400) / 16000
+    parties = [10000 * np.sin(2 * np.pi * hertz * seconds) for hertz in (500, 1500)]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, 16000, 0, "NONE", ""))
+        file.writeframes(np.stack(parties, axis=1).astype("<i2").tobytes())
+    return path
+
+
+async def play(*arguments: str | Path, terminal: int | None = None) -> tuple[int, str, str]:
+    """Run the command in a process of its own: status, standard output, standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bridge",
+        "play",
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=terminal or asyncio.subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    said, complained = await process.communicate()
+    return process.returncode or 0, said.decode(), (complained or b"").decode()
+
+
+async def test_a_recording_becomes_a_call(serve_media: ServeMedia, recording: Path) -> None:
+    """Left is heard as the caller, right as the agent; parameters and token arrive; status 0."""
+    server = await serve_media()
+    status, said, complained = await play(
+        recording,
+        "--to",
+        server.twilio,
+        "--speed",
+        "4",
+        "--param",
+        "language=en",
+        "--param",
+        "metadata.a=b=c",
+        "--token",
+        API_KEY,
+    )
+    heard = await server.taker.next_call()
+    assert (status, said, complained) == (0, "", "43 messages sent, closed with 1000\n")
+    assert heard.started.parameters == {"language": "en", "metadata.a": "b=c"}
+    for leg, hertz in ((Leg.CALLER, 500), (Leg.AGENT, 1500)):
+        line = decode_ulaw(b"".join(chunk.payload for chunk in heard.chunks(leg)))
+        assert np.argmax(np.abs(np.fft.rfft(line))) == hertz * len(line) // 8000
+
+
+async def test_a_refused_call(serve_media: ServeMedia, recording: Path) -> None:
+    """A wrong signature, and a token that nobody knows, are one readable line and status 1."""
+    server = await serve_media(twilio_auth_token="secret")
+    refused = await play(recording, "--to", server.twilio, "--secret", "another")
+    assert refused == (1, "", "callbridge: HTTP 403 Forbidden\n")
+    server = await serve_media()
+    status, _, complained = await play(recording, "--to", server.twilio, "--token", "wrong")
+    assert status == 1
+    assert "closed with 1008 (carrier_unauthorised: " in complained
+
+
+async def test_nobody_answers(recording: Path) -> None:
+    """An address without a server is status 1, without a traceback."""
+    status, _, complained = await play(recording, "--to", "ws://127.0.0.1:1/v1/media/twilio")
+    assert status == 1
+    assert complained.startswith("callbridge: Cannot connect to host 127.0.0.1:1")
+    assert complained.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        pytest.param(["--to", "calls.example.org"], "is not like wss://", id="address"),
+        pytest.param(["--to", "ws://x", "--dialect", "nobody"], "'nobody' is not", id="dialect"),
+        pytest.param(["--to", "ws://x", "--param", "novalue"], "is not NAME=VALUE", id="parameter"),
+        pytest.param(["--to", "ws://x", "--speed", "0"], "is not in the range", id="speed"),
+        pytest.param([], "Missing option '--to'", id="no-address"),
+    ],
+)
+async def test_what_cannot_be_asked(recording: Path, arguments: list[str], complaint: str) -> None:
+    """Usage errors are told by name, status 2."""
+    status, _, complained = await play(recording, *arguments)
+    assert status == 2
+    assert complaint in complained
+
+
+async def test_what_is_no_recording(tmp_path: Path) -> None:
+    """A missing file is a usage error; one without audio is status 1 and one line."""
+    (tmp_path / "notes.wav").write_text("hello")
+    assert (await play(tmp_path / "missing.wav", "--to", "ws://x"))[0] == 2
+    status, _, complained = await play(tmp_path / "notes.wav", "--to", "ws://x")
+    assert status == 1
+    assert "no audio that can be read" in complained
+
+
+async def test_a_bar_on_a_terminal(serve_media: ServeMedia, recording: Path) -> None:
+    """On a terminal the bar shows how much of the call has been sent."""
+    server = await serve_media(auth="off")
+    ours, theirs = pty.openpty()
+    try:
+        status, _, _ = await play(recording, "--to", server.twilio, terminal=theirs)
+        shown = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert status == 0
+    assert "0:00 / 0:00" in shown
+    assert "━" in shown
