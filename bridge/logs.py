@@ -65,6 +65,7 @@ def setup(settings: Settings, *, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(form, stream)],
         )
     )
+    handler.addFilter(_is_ours_to_know)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
@@ -78,6 +79,12 @@ def hide(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for name in event.keys() & HIDDEN_KEYS:
         event[name] = HIDDEN
     return event
+
+
+def _is_ours_to_know(record: logging.LogRecord) -> bool:
+    """False for what strangers send that is no HTTP: aiohttp answers 400, and would log a traceback for each."""
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__module__ != "aiohttp.http_exceptions"
 
 
 def _form(wanted: Literal["auto", "console", "json"], stream: TextIO) -> Literal["console", "json"]:

@@ -19,7 +19,7 @@ REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 QUIET_PATHS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: worth a line only to who debugs."""
 
-METHODS: Final = hdrs.METH_ALL - {hdrs.METH_CONNECT, hdrs.METH_TRACE}
+METHODS: Final = hdrs.METH_ALL
 
 SHUT: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",

@@ -106,12 +106,17 @@ def _answers(answers: Iterable[Answer]) -> dict[str, Any]:
     for answer in answers:
         content = {}
         for media_type in answer.media_types:
-            is_json = media_type == "application/json" and answer.model is not None
-            content[media_type] = {"schema": _reference(answer.model) if is_json else {"type": "string"}}
+            content[media_type] = {"schema": _body_schema(media_type, answer)}
             if media_type == "text/event-stream":
                 content[media_type]["x-event"] = {"$ref": REFERENCE.format(model="Event")}
         found[str(answer.status)] = {"description": answer.description, **({"content": content} if content else {})}
     return found
+
+
+def _body_schema(media_type: str, answer: Answer) -> dict[str, Any]:
+    if media_type != "application/json":
+        return {"type": "string"}
+    return {"type": "object"} if answer.model is None else _reference(answer.model)
 
 
 def _faults(route: AnyRoute) -> dict[str, Any]:
@@ -166,8 +171,8 @@ def _event_schemas() -> dict[str, Any]:
     return schemas
 
 
-def _reference(model: type[BaseModel] | None) -> dict[str, str]:
-    return {"$ref": REFERENCE.format(model=model.__name__ if model else "")}
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
 class _Plain(GenerateJsonSchema):
