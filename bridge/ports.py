@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Protocol
@@ -255,6 +255,10 @@ class Outbox(Protocol):
 
     def changed(self) -> asyncio.Event:
         """Set once this process makes deliveries due: take it before `claim`, wait on it when nothing was claimed."""
+        ...
+
+    def wanted(self) -> Collection[str]:
+        """Endpoints that a person in this process wants tried now, however they did before. Each is told once."""
         ...
 
     async def deliveries(self, tenant: str, endpoint_id: str, *, limit: int) -> Sequence[Delivery]:

@@ -31,7 +31,8 @@ class Circuits:
     def __init__(self) -> None:
         self._failing: dict[str, _Circuit] = {}
 
-    def succeeded(self, endpoint_id: str) -> None:
+    def forget(self, endpoint_id: str) -> None:
+        """It has answered; or somebody says that it will."""
         self._failing.pop(endpoint_id, None)
 
     def failed(self, endpoint_id: str, now: float) -> None:

@@ -7,6 +7,7 @@ that changes its answer gets through (server-side request forgery, OWASP A10:202
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from typing import Any, Final
@@ -88,7 +89,7 @@ class Guard:
     def _socket(self, target: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _name, address = target
         if not self.allows(ipaddress.ip_address(str(address[0]).partition("%")[0])):
-            raise BlockedAddressError("not a public address")  # which one is no business of the customer's
+            raise BlockedAddressError(errno.EACCES, "not a public address")  # which one is not the customer's business
         return socket.socket(family, kind, protocol)
 
 

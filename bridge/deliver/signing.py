@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from typing import Final
 
 from bridge.model.records import Endpoint
@@ -21,12 +22,11 @@ def new_secret() -> str:
 
 
 def key_of(secret: str) -> bytes:
-    """The signing key: what `whsec_…` encodes; any other secret is its own UTF-8 bytes, as given."""
-    if secret.startswith(PREFIX):
-        try:
-            return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-        except binascii.Error:
-            pass
+    """The signing key: what `whsec_…` encodes, padded or not; any other secret is its own UTF-8 bytes, as given."""
+    encoded = secret.removeprefix(PREFIX)
+    if encoded and encoded != secret:
+        with suppress(binascii.Error):
+            return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     return secret.encode()
 
 

@@ -78,11 +78,14 @@ class Webhooks:
     async def _work(self) -> None:
         while True:
             changed, freed = self._store.changed(), self._freed.next()
+            now = self._clock.now()
+            for endpoint_id in self._store.wanted():
+                self._circuits.forget(endpoint_id)
             try:
-                claimed = await self._claim()
+                claimed = await self._claim(now)
                 for delivery, endpoint in claimed:
                     self._begin(delivery, endpoint)
-                pause_s = 0.0 if claimed else await self._pause_s()
+                pause_s = 0.0 if claimed else await self._pause_s(now)
             except BridgeError as error:
                 log.warning("outbox cannot be read, will try again", error=error.message)
                 await self._clock.sleep(STORE_PAUSE_S)
@@ -90,20 +93,20 @@ class Webhooks:
             if pause_s > 0:
                 await self._first_of(changed, freed, pause_s)
 
-    async def _claim(self) -> Sequence[tuple[Delivery, Endpoint]]:
+    async def _claim(self, now: float) -> Sequence[tuple[Delivery, Endpoint]]:
         free = AT_ONCE - len(self._tries)
         if free <= 0:
             return ()
-        now = self._clock.now()
         room = self._circuits.room(self._busy, now, each=EACH, suspects=FOR_SUSPECTS)
         return await self._store.claim(now, lease_s=LEASE_S, limit=free, each=EACH, room=room)
 
-    async def _pause_s(self) -> float:
-        """How long nothing can become due, unless something changes or a place is freed."""
+    async def _pause_s(self, claimed_at: float) -> float:
+        """How long nothing can become due, unless something changes or a place is freed. What was due when nothing
+        was claimed waits for one of those.
+        """
+        due, probe = await self._store.next_due(), self._circuits.next_probe(claimed_at)
         now = self._clock.now()
-        due, probe = await self._store.next_due(), self._circuits.next_probe(now)
-        waits = [at - now for at in (due, probe) if at is not None and at > now]
-        return min([POLL_S, *waits])
+        return min([POLL_S, *(at - now for at in (due, probe) if at is not None and at > claimed_at)])
 
     async def _first_of(self, changed: asyncio.Event, freed: asyncio.Event, pause_s: float) -> None:
         waits = [asyncio.ensure_future(waited) for waited in (changed.wait(), freed.wait(), self._clock.sleep(pause_s))]
@@ -144,7 +147,7 @@ class Webhooks:
         if outcome.status is None or outcome.status >= 500 or outcome.status in SUSPICIOUS:
             self._circuits.failed(endpoint.id, now)
         else:
-            self._circuits.succeeded(endpoint.id)
+            self._circuits.forget(endpoint.id)
         due = next_due(outcome, number=attempt.number, now=now, chance=random.random())  # noqa: S311  # no secret
         _note(delivery, outcome, attempt, due, took_s)
         if outcome.gone:

@@ -53,7 +53,7 @@ class SqlEndpoints(Part):
                     .where(tables.endpoints.c.id == endpoint_id)
                     .values({name: values[name] for name in changes})
                 )
-        self._due.send()
+        self._want(endpoint_id)
         return changed
 
     async def delete_endpoint(self, tenant: str, endpoint_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, exists, func, select, text, union_all, update
@@ -130,6 +130,10 @@ class SqlOutbox(Part):
     def changed(self) -> asyncio.Event:
         return self._due.next()
 
+    def wanted(self) -> Collection[str]:
+        wanted, self._wanted = self._wanted, set()
+        return wanted
+
     async def deliveries(self, tenant: str, endpoint_id: str, *, limit: int) -> Sequence[Delivery]:
         async with self._db.read() as connection:
             await own_endpoint(connection, tenant, endpoint_id)
@@ -152,7 +156,7 @@ class SqlOutbox(Part):
             found = await _with_attempts(connection, select(tables.deliveries).where(*mine))
         if not found:
             raise NotFoundError(f"no delivery {delivery_id}")
-        self._due.send()
+        self._want(found[0].endpoint_id)
         return found[0]
 
     async def add(self, delivery: Delivery) -> None:
@@ -160,7 +164,7 @@ class SqlOutbox(Part):
             await connection.execute(
                 self._db.insert(tables.deliveries).on_conflict_do_nothing(), codec.delivery_row(delivery)
             )
-        self._due.send()
+        self._want(delivery.endpoint_id)
 
 
 def _waiting(now: float) -> Select[Any]:

@@ -17,4 +17,10 @@ class Part:
         self._cipher = cipher
         self._clock = clock
         self._due = Pulse()
+        self._wanted: set[str] = set()
+        """Endpoints that a person wants tried now."""
         self._terms: TermIndex = SqliteTerms() if database.is_sqlite else PostgresTerms()
+
+    def _want(self, endpoint_id: str) -> None:
+        self._wanted.add(endpoint_id)
+        self._due.send()

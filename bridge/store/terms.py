@@ -54,7 +54,8 @@ def terms(*texts: str) -> frozenset[str]:
     """The distinct words of `texts`, without case and without Latin accents."""
     found: set[str] = set()
     for said in texts:
-        folded = unicodedata.normalize("NFKC", _ACCENTS.sub("", unicodedata.normalize("NFKD", said.casefold())))
+        plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", said.casefold())).casefold()  # 𝐀 is A only by now
+        folded = unicodedata.normalize("NFKC", plain)
         for word in _BETWEEN.split(folded):
             found.update(_cut(word))
     return frozenset(found)

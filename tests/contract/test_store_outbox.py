@@ -324,6 +324,9 @@ async def test_news_of_deliveries(store: Store) -> None:
     await store.settle("call-1", START + 3)
     assert news.is_set()
     news = store.changed()
+    assert store.wanted() == set()
     [delivery, _] = await store.deliveries("acme", "we_1", limit=9)
     await store.redeliver("acme", delivery.id, START)
     assert news.is_set()
+    assert store.wanted() == {"we_1"}
+    assert store.wanted() == set()
