@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser.scripted_server import ScriptedServer
+from tests.browser.browser import PATIENCE_S, Browser
+from tests.browser.scripted_server import KEY, ScriptedServer
 
 FLAGS = (
     "--headless=new",
@@ -28,17 +26,6 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--lang=en-US",
 )
-PATIENCE_S = 10
-LINES = """return [...document.querySelectorAll(".line")].map((line) => ({
-  time: line.querySelector("time").textContent,
-  who: line.querySelector(".who").textContent,
-  text: line.querySelector(".said").textContent,
-  firm: line.querySelector(".firm").textContent,
-  loose: line.querySelector(".loose").textContent,
-  state: line.dataset.state,
-  voice: line.dataset.voice,
-}))"""
-KEY = "cbk_a-key-for-tests"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,115 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-class Browser:
-    """What tests do with a page and ask of it; all waiting is for a condition, never for a time."""
-
-    def __init__(self, driver: webdriver.Chrome, downloads: Path) -> None:
-        self.driver = driver
-        self.downloads = downloads
-        """Where files are saved."""
-        self.expected_complaints: list[str] = []
-        """Parts of console messages that a test brings about itself, such as a refused request."""
-
-    def open(self, url: str) -> None:
-        self.driver.get(url)
-
-    def resize(self, width: int, height: int) -> None:
-        """The window's inside, in CSS pixels."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-    def media(self, **features: str) -> None:
-        """What the reader prefers, e.g. `prefers_color_scheme="dark"`."""
-        wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
-
-    def hide(self, hidden: bool) -> None:
-        """What the page is told when its tab goes to the background, or comes back."""
-        script = """Object.defineProperty(document, "hidden", { configurable: true, get: () => arguments_hidden });
-          document.dispatchEvent(new Event("visibilitychange"));"""
-        self.do(script.replace("arguments_hidden", "true" if hidden else "false"))
-
-    def do(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def ask(self, expression: str) -> Any:
-        return self.do(f"return {expression}")
-
-    def module(self, script: str) -> Any:
-        """The value of an async script that may `await import(...)` the page's modules."""
-        wrapped = (
-            f"const done = arguments[0]; (async () => {{ {script} }})().then(done, (error) => done(`${{error.stack}}`))"
-        )
-        return self.driver.execute_async_script(wrapped)
-
-    def text(self, selector: str) -> str:
-        return str(self.do("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
-
-    def texts(self, selector: str) -> list[str]:
-        script = "return [...document.querySelectorAll(arguments[0])].filter((e) => e.checkVisibility()).map((e) => e.innerText)"
-        return list(self.do(script, selector))
-
-    def click(self, selector: str) -> None:
-        self.driver.find_element("css selector", selector).click()
-
-    def type(self, selector: str, text: str) -> None:
-        self.driver.find_element("css selector", selector).send_keys(text)
-
-    def press(self, *keys: str) -> None:
-        actions = webdriver.ActionChains(self.driver)
-        for key in keys:
-            actions.send_keys(key)
-        actions.perform()
-
-    def until(self, holds: Callable[[], Any], what: str) -> Any:
-        """Wait until something holds; fails with `what` was waited for."""
-        return WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05).until(lambda _: holds(), message=what)
-
-    def shot(self, path: Path) -> None:
-        self.driver.save_screenshot(str(path))
-
-    def open_call(self, server: ScriptedServer, call_id: str) -> None:
-        """A call's view, with all that was told of it so far."""
-        self.open(f"{server.url}?call={call_id}")
-        self.until(lambda: self.text("#call-heading"), f"call {call_id} to open")
-
-    def lines(self) -> list[dict[str, Any]]:
-        """The captions as they stand: who, text, firm and loose part, state, voice."""
-        return list(self.do(LINES))
-
-    def said(self) -> list[str]:
-        """The captions' words alone."""
-        return [line["text"] for line in self.lines()]
-
-    def style(self, selector: str, name: str) -> str:
-        script = "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])"
-        return str(self.do(script, selector, name))
-
-    def complaints(self) -> list[str]:
-        """What the console has shown since the last look; refusals that a test asked for are among them."""
-        return [f"{entry['source']}: {entry['message']}" for entry in self.driver.get_log("browser")]
-
-    def requests(self) -> list[str]:
-        """Addresses asked for since the last look."""
-        told = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
-        return [found["params"]["request"]["url"] for found in told if found["method"] == "Network.requestWillBeSent"]
-
-
 @pytest.fixture(scope="session")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the browser saves files."""
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[webdriver.Chrome]:
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
     with ExitStack() as leaving:
         made = webdriver.Chrome(options=options, service=service)
@@ -170,9 +55,10 @@ def driver(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterato
 
 
 @pytest.fixture
-def browser(driver: webdriver.Chrome, downloads: Path) -> Iterator[Browser]:
+def browser(driver: webdriver.Chrome, tmp_path: Path) -> Iterator[Browser]:
     """A page of its own. Ask for it after the server: the page is to be gone before its server is."""
-    found = Browser(driver, downloads)
+    found = Browser(driver)
+    found.save_to(tmp_path)
     before = driver.current_window_handle
     driver.switch_to.new_window("tab")
     found.resize(1280, 800)

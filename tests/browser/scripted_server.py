@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bridge.captions import as_srt, as_text, as_vtt
 from bridge.model.events import (
@@ -34,6 +35,7 @@ from bridge.web.route import Outgoing
 from bridge.web.webhooks import EndpointList, EndpointOut
 
 TENANT = "default"
+KEY = "cbk_a-key-for-tests"
 
 T = TypeVar("T")
 
@@ -189,7 +191,7 @@ class ScriptedServer:
     # -- answers ---------------------------------------------------------------------------------------------------
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/v1/"):
             return await handler(request)
         if self._away:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bridge.model.events import CallDegraded, CallEnded, DtmfReceived
-from tests.browser.conftest import KEY, Browser
+from tests.browser.browser import Browser
 from tests.browser.script import AGENT, CALLER, MIXED, final, partial, started
-from tests.browser.scripted_server import ScriptedServer
+from tests.browser.scripted_server import KEY, ScriptedServer
 
 MEASURE = (Path(__file__).parent / "measure.js").read_text()
 

@@ -6,7 +6,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from bridge.model.events import CallEnded
-from tests.browser.conftest import Browser
+from tests.browser.browser import Browser
 from tests.browser.script import AGENT, CALLER, final, partial, started
 from tests.browser.scripted_server import ScriptedServer
 

@@ -15,7 +15,7 @@ from bridge.model.events import (
     SpeechStarted,
     TranscriptRevised,
 )
-from tests.browser.conftest import Browser
+from tests.browser.browser import Browser
 from tests.browser.script import AGENT, CALLER, MIXED, final, partial, segment, started
 from tests.browser.scripted_server import ScriptedServer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.model.events import CallEnded
 from bridge.model.records import Attempt, Delivery, DeliveryStatus, Endpoint
-from tests.browser.conftest import Browser
+from tests.browser.browser import Browser
 from tests.browser.script import started
 from tests.browser.scripted_server import ScriptedServer
 

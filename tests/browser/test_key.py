@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from selenium.webdriver.common.keys import Keys
 
 from bridge.model.events import CallEnded
-from tests.browser.conftest import KEY, Browser
+from tests.browser.browser import Browser
 from tests.browser.script import CALLER, final, started
-from tests.browser.scripted_server import ScriptedServer
+from tests.browser.scripted_server import KEY, ScriptedServer
 
 REFUSED = ["401 (Unauthorized)"]
 
@@ -22,7 +24,7 @@ def test_the_first_visit_asks_for_a_key(locked_server: ScriptedServer, browser: 
     browser.expected_complaints = REFUSED
     locked_server.begin("c1", started())
     locked_server.tell("c1", final(CALLER, 1, 0, "Hello."))
-    browser.open(f"{locked_server.url}?call=c1")
+    browser.open(f"{locked_server.url}#call=c1")
     browser.until(lambda: browser.ask("document.activeElement.id") == "key", "the field to have the focus")
     assert not browser.texts("#live-rows")
     enter(browser, "cbk_wrong")
@@ -39,7 +41,7 @@ def test_the_key_is_kept_for_the_tab_until_sign_out(locked_server: ScriptedServe
     enter(browser, KEY)
     browser.until(lambda: browser.texts("#live-heading"), "the list")
     browser.until(lambda: browser.text("#play-command").endswith("--token YOUR_KEY"), "the guide, without the key")
-    browser.open(locked_server.url)
+    browser.reload()
     browser.until(lambda: browser.texts("#live-heading"), "the list without a question")
     assert KEY not in browser.ask("JSON.stringify({ ...localStorage }) + document.cookie + location.href")
     browser.click("#sign-out")
@@ -52,7 +54,7 @@ def test_a_key_revoked_meanwhile_is_asked_for_again(locked_server: ScriptedServe
     browser.expected_complaints = [*REFUSED, "ERR_INCOMPLETE_CHUNKED_ENCODING"]
     locked_server.begin("c1", started())
     locked_server.tell("c1", final(CALLER, 1, 0, "Hello."))
-    browser.open(f"{locked_server.url}?call=c1")
+    browser.open(f"{locked_server.url}#call=c1")
     enter(browser, KEY)
     browser.until(lambda: browser.said() == ["Hello."], "the call")
     locked_server.key = "cbk_the-next-one"
@@ -71,18 +73,18 @@ def test_without_authentication_nobody_is_asked(server: ScriptedServer, browser:
     assert not browser.texts("#sign-out")
 
 
-def test_transcripts_are_saved_with_the_key(locked_server: ScriptedServer, browser: Browser) -> None:
+def test_transcripts_are_saved_with_the_key(locked_server: ScriptedServer, browser: Browser, tmp_path: Path) -> None:
     """Each format arrives as a file named after its call, although a plain link could not carry the key."""
     browser.expected_complaints = REFUSED
     locked_server.begin("c1", started())
     locked_server.tell("c1", final(CALLER, 1, 0, "Hello."))
     locked_server.tell("c1", CallEnded(reason="hangup", duration_ms=1000))
     locked_server.settle("c1")
-    browser.open(f"{locked_server.url}?call=c1")
+    browser.open(f"{locked_server.url}#call=c1")
     enter(browser, KEY)
     browser.until(lambda: browser.said() == ["Hello."], "the call")
     for form in ("txt", "srt", "vtt", "json"):
         browser.click(f'[data-format="{form}"]')
-        saved = browser.downloads / f"c1.{form}"
+        saved = tmp_path / f"c1.{form}"
         browser.until(saved.exists, f"the {form} file")
         assert "Hello." in saved.read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.conftest import Browser
+from tests.browser.browser import Browser
 from tests.browser.script import CALLER, final, started
 from tests.browser.scripted_server import ScriptedServer
 
@@ -84,7 +84,7 @@ def test_the_card_of_keys(server: ScriptedServer, browser: Browser) -> None:
     browser.until(lambda: not browser.texts("#shortcuts-heading"), "the card to go")
     assert browser.said() == ["I am call 3."]
     browser.press("j")
-    browser.open(browser.ask("location.href"))
+    browser.reload()
     browser.until(lambda: browser.said() == ["I am call 3."], "the same call, for j does nothing now")
     browser.click("#open-shortcuts")
     assert browser.ask("document.getElementById('shortcuts-on').checked") is False
@@ -93,11 +93,11 @@ def test_the_card_of_keys(server: ScriptedServer, browser: Browser) -> None:
 
 
 def test_back_and_forward(server: ScriptedServer, browser: Browser) -> None:
-    """Every call has an address of its own."""
+    """Every call has an address of its own, whatever its id is made of."""
     three_calls(server, browser)
     browser.click(".row")
     browser.until(lambda: browser.said() == ["I am call 3."], "a call")
-    assert browser.ask("location.search") == "?call=c3"
+    assert browser.ask("location.hash") == "#call=c3"
     browser.driver.back()
     browser.until(lambda: browser.texts("#choose-heading"), "the list")
     browser.driver.forward()

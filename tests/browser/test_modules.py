@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
 
-from tests.browser.conftest import Browser
+from tests.browser.browser import Browser
 from tests.browser.scripted_server import ScriptedServer
 
 
 @pytest.fixture(scope="module")
-def page(driver: webdriver.Chrome, downloads: Path) -> Iterator[Browser]:
+def page(driver: webdriver.Chrome) -> Iterator[Browser]:
     """One page for all: what is tried here leaves nothing behind."""
     server = ScriptedServer()
     server.start()
-    found = Browser(driver, downloads)
+    found = Browser(driver)
     found.open(server.url)
     yield found
     found.open("about:blank")

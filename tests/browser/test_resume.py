@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.model.events import CallEnded
-from tests.browser.conftest import Browser
+from tests.browser.browser import Browser
 from tests.browser.script import AGENT, CALLER, final, partial, started
 from tests.browser.scripted_server import ScriptedServer
 

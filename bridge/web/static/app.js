@@ -1,6 +1,6 @@
 // The live page, put together: key, list of calls, one call at a time.
 
-import { goTo, onAddress, openCall } from "./address.js";
+import { goTo, onAddress, namedCall } from "./address.js";
 import { Api } from "./api.js";
 import { CallList } from "./call_list.js";
 import { CallView } from "./call_view.js";
@@ -79,7 +79,7 @@ async function askForKey() {
   watching.abort();
   view.close();
   await gate.pass("This key is no longer accepted.");
-  show(openCall(), { moved: true });
+  show(namedCall(), { moved: true });
   void watchCalls();
 }
 

@@ -2,7 +2,7 @@
 
 import { byId, el, oncePerFrame, setText } from "./dom.js";
 import { callName, carrierName, clock, moment } from "./format.js";
-import { callAddress } from "./address.js";
+import { addressOf } from "./address.js";
 
 const TYPING_PAUSE_MS = 250;
 const STATUS = { completed: "Completed", failed: "Failed" };
@@ -154,7 +154,7 @@ export class CallList {
 }
 
 function rowElement(callId) {
-  return el("li", {}, el("a", { class: "row", href: callAddress(callId), "data-link": "" },
+  return el("li", {}, el("a", { class: "row", href: addressOf(callId) },
     el("span", { class: "row-who" }), el("time", { class: "row-when" }), el("span", { class: "row-what" }),
     el("span", { class: "row-words", "aria-hidden": "true" }, el("span"))));
 }
