@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,7 @@ def test_a_speaker_without_a_pause() -> None:
     assert max(len(piece.samples) for piece in pieces) <= LONGEST_S * SAMPLE_RATE
     assert np.abs(to_ms(pieces[1].start) - 17050) <= 50
     assert np.abs(to_ms(pieces[2].start) - 35550) <= 50
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in itertools.pairwise(pieces):
         assert before.start + len(before.samples) == after.start
 
 

@@ -151,18 +151,16 @@ async def test_a_file_that_goes_away(tmp_path: Path, clock: VirtualClock) -> Non
 
 async def test_giving_up(tmp_path: Path, clock: VirtualClock) -> None:
     """A cancelled transcription leaves nothing behind that runs."""
-    never = asyncio.Event()
+    asked, never = asyncio.Event(), asyncio.Event()
 
     class Stuck(ScriptedEngine):
         async def decode(self, job: DecodeJob) -> Decoded | None:
-            self.jobs.append(job)
+            asked.set()
             await never.wait()
             return None
 
-    engine = Stuck()
-    work = asyncio.create_task(transcribe(recorded(tmp_path, speech((1, 0.1))), engine, clock, OPTIONS))
-    while not engine.jobs:
-        await asyncio.sleep(0.01)
+    work = asyncio.create_task(transcribe(recorded(tmp_path, speech((1, 0.1))), Stuck(), clock, OPTIONS))
+    await asked.wait()
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
