@@ -115,13 +115,15 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         )
 
 
-async def serve(settings: Settings, clock: Clock, *, ready: Callable[[str, Context], Awaitable[None]]) -> None:
-    """Run until a signal asks for the end. `ready` is told the address once calls can come.
+async def serve(
+    settings: Settings, clock: Clock, *, ready: Callable[[str, Context], Awaitable[None]], engine: Engine | None = None
+) -> None:
+    """Run until a signal asks for the end. `ready` is told the address once calls can come. `engine`: see `build`.
 
     The first SIGTERM or SIGINT drains: not ready, no new calls, those in progress run on for `drain_grace_s`. A second
     one ends them at once, as `drained`; nothing that was heard is lost. Raises SetupError, StoreError.
     """
-    app = build(settings, clock)
+    app = build(settings, clock, engine)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SETTLING_GRACE_S)
     signals = _Signals()
     try:
