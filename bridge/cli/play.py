@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from bridge.carrier.audio import CallAudio, encode, read_call
 from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.side import Dialled
 from bridge.cli import example
+from bridge.cli.progress import audio_bar
 from bridge.clock import SystemClock
 from bridge.dialects import DIALECTS, Dialect
 
@@ -30,8 +28,15 @@ def _address(_context: click.Context, _option: click.Parameter, given: str) -> s
     return given
 
 
+def _carriers() -> str:
+    """The table of dialects, for `--help`."""
+    rows = (f"  {row.name:<12}{row.title} ({row.frames}): {row.summary}" for row in DIALECTS.values())
+    return "\b\nDialects:\n" + "\n".join(rows) + "\n\n"
+
+
 @click.command(
-    epilog=example(
+    epilog=_carriers()
+    + example(
         "callbridge play call.wav --to ws://127.0.0.1:8080/v1/media/twilio --token $KEY",
         "callbridge play call.wav --to wss://calls.example.org/v1/media/twilio --secret $TWILIO_AUTH_TOKEN \\",
         "    --param call_id=demo-1 --param metadata.queue=sales",
@@ -72,12 +77,7 @@ def command(
 async def _play(url: str, recording: CallAudio, dialect: Dialect, call: Dialled, speed: float) -> CallReport:
     side = dialect.speak(call)
     audio = encode(recording, side.media_format)
-    with _progress() as progress:
-        task = progress.add_task("sent", total=audio.duration_ms, clock=_minutes(0), whole=_minutes(audio.duration_ms))
-
-        def sent(milliseconds: float) -> None:
-            progress.update(task, completed=milliseconds, clock=_minutes(milliseconds))
-
+    with audio_bar("Calling", audio.duration_ms) as sent:
         return await place_call(
             url,
             audio,
@@ -85,19 +85,8 @@ async def _play(url: str, recording: CallAudio, dialect: Dialect, call: Dialled,
             clock=SystemClock(),
             manner=Manner(speed=speed),
             subprotocols=dialect.subprotocols,
-            progress=sent,
+            progress=lambda milliseconds: sent(int(milliseconds)),
         )
-
-
-def _progress() -> Progress:
-    """On a terminal alone, and on standard error: what came back is for the pipe."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[clock]} / {task.fields[whole]}"),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _tell(report: CallReport) -> None:
@@ -108,11 +97,6 @@ def _tell(report: CallReport) -> None:
     closed = "the connection was cut" if report.close_code is None else f"closed with {report.close_code}"
     reason = f" ({report.close_reason})" if report.close_reason else ""
     click.echo(f"{report.messages_sent} messages sent, {closed}{reason}", err=True)
-
-
-def _minutes(milliseconds: float) -> str:
-    minutes, seconds = divmod(int(milliseconds // 1000), 60)
-    return f"{minutes}:{seconds:02d}"
 
 
 def _pair(given: str) -> tuple[str, str]:

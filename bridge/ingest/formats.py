@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from bridge.errors import UnsupportedMediaError
-from bridge.ingest.fields import whole
+from bridge.ingest.fields import part, whole
 from bridge.model.stream import Encoding, MediaFormat
 
 ENCODINGS: Final = {
@@ -41,6 +41,9 @@ RATES: Final = {
 DECODED_RATES: Final = {Encoding.G722: 16000, Encoding.OPUS: 48000}
 """What comes out of a decoder that has but one rate."""
 
+PHONE: Final = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
+"""What carriers document as theirs, where they do not say."""
+
 BYTE_ORDERS: Final = {"little": Encoding.L16_LE, "big": Encoding.L16_BE}
 
 
@@ -59,9 +62,20 @@ def media_format(
         raise UnsupportedMediaError(f"{known} at {_quoted(sample_rate)} Hz; {sorted(RATES[known])} are understood")
     if known is not Encoding.OPUS and whole(channels) != 1:  # Opus says by the packet how many it has
         raise UnsupportedMediaError(f"{_quoted(channels)} channels in one track; 1 is understood")
-    return MediaFormat(
-        encoding=l16 if known is Encoding.L16_LE else known, sample_rate=DECODED_RATES.get(known, rate)
-    )
+    return MediaFormat(encoding=l16 if known is Encoding.L16_LE else known, sample_rate=DECODED_RATES.get(known, rate))
+
+
+def announced_format(
+    body: Mapping[str, Any], name: str, *, rate: str = "sampleRate", l16: Encoding = Encoding.L16_LE
+) -> MediaFormat:
+    """The object `name`, { `encoding`, `rate`, `channels` }, as a format; `PHONE` where it is left out.
+
+    Raises CarrierProtocolError, UnsupportedMediaError.
+    """
+    if body.get(name) is None:
+        return PHONE
+    found = part(body, name)
+    return media_format(found.get("encoding"), found.get(rate), found.get("channels", 1), l16=l16)
 
 
 def l16_of(parameters: Mapping[str, str]) -> Encoding:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from bridge.errors import CarrierProtocolError
 from bridge.ingest.fields import json_object, parameters
-from bridge.model.stream import Leg, StreamItem, StreamStarted
+from bridge.model.stream import Leg, StreamItem, StreamStarted, StreamStopped
 
 
 class State(Enum):
@@ -69,6 +69,14 @@ class TableConversation:
         return items
 
 
-def nothing(_body: Body, _known: Known) -> list[StreamItem]:
-    """A message that is expected and says nothing to us."""
-    return []
+def once_started(readers: Mapping[str, Reader]) -> Table:
+    """What may come behind a start: `readers` by kind, and the `stop`.
+
+    What was on its way when the call ended still comes, and still counts; an end told twice is told once.
+    """
+    return {
+        **{(State.STREAMING, kind): (read, State.STREAMING) for kind, read in readers.items()},
+        **{(State.STOPPED, kind): (read, State.STOPPED) for kind, read in readers.items()},
+        (State.STREAMING, "stop"): (lambda _body, _known: [StreamStopped()], State.STOPPED),
+        (State.STOPPED, "stop"): (lambda _body, _known: [], State.STOPPED),
+    }

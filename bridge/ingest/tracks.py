@@ -1,4 +1,4 @@
-"""Tracks and keys as carriers name them. `inbound` is what a carrier hears from the leg, `outbound` what it plays to it."""
+"""Tracks and keys as carriers name them: `inbound` is what a carrier hears from the leg, `outbound` what it plays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEGS: Final = {
     "inbound_track": Leg.CALLER,  # the spelling of some carriers' `dtmf` messages
     "outbound_track": Leg.AGENT,
 }
-BOTH: Final = (Leg.CALLER, Leg.AGENT)
+BOTH_TRACKS: Final = ["inbound", "outbound"]
 
 DIGITS: Final = frozenset("0123456789*#ABCD")
 

@@ -32,6 +32,9 @@ CLOSE_WAIT_S: Final = 2.0
 TOKEN: Final = "token"  # noqa: S105 - a parameter's name
 """The custom parameter, and the query value, that carries a credential."""
 
+MOST_WAITING: Final = 256
+"""Sockets that have not started a stream: the one thing here that a stranger may hold, for the start timeout."""
+
 LEAVING_S: Final = 10.0
 """What calls cut off by a shutdown have for their last words."""
 
@@ -61,7 +64,7 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
     handshake = Handshake(url=_public_url(request, context.settings), headers=request.headers, query=request.query)
     try:
         principal = await _admit(request, dialect, handshake, context)
-        _check_room(context)
+        _check_room(request.app, context)
     except BridgeError as error:
         CALLS_REFUSED.labels(dialect.name, error.code).inc()
         raise
@@ -139,9 +142,12 @@ def _without_token(started: StreamStarted) -> StreamStarted:
     return replace(started, parameters=kept)
 
 
-def _check_room(context: Context) -> None:
+def _check_room(app: web.Application, context: Context) -> None:
+    """Raises CapacityError."""
     if context.leaving.is_set():
         raise CapacityError("this server is shutting down", retry_after=5)
+    if sum(not media.started for media in app[SOCKETS]) >= MOST_WAITING:
+        raise CapacityError("too many streams are about to start", retry_after=context.settings.start_timeout_s)
     context.calls.check_room()
 
 

@@ -66,6 +66,8 @@ class MediaSocket:
         self._alarm: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[bool] | None = None
         self._ending = "closed"
+        self.started = False
+        """Whether the carrier has started its stream."""
         self.fault: CarrierError | None = None
         """What the carrier did wrong, if it did."""
 
@@ -75,13 +77,13 @@ class MediaSocket:
         Its reason is the carrier's own (`hangup`), `closed` when the socket ended without a word, `idle` when the
         carrier went quiet, `drained` after `leave`. Raises CarrierError.
         """
-        started = stopped = False
+        stopped = False
         self._set_alarm(self._expect_start())
         try:
             while (message := await self._next()) is not None:
                 for item in self._conversation.receive(message):
                     if isinstance(item, StreamStarted):
-                        started = True
+                        self.started = True
                         self._set_alarm(self._expect_life())
                     elif isinstance(item, StreamStopped):
                         stopped = True
@@ -93,7 +95,7 @@ class MediaSocket:
         finally:
             self._counted.inc(BREATH - self._unread)
             self._set_alarm(None)
-        if started and not stopped:
+        if self.started and not stopped:
             yield StreamStopped(reason=self._ending)
 
     async def leave(self) -> None:

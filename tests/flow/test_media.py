@@ -17,6 +17,7 @@ from bridge.clock import SystemClock
 from bridge.errors import CapacityError, ConflictError, StoreError, UnsupportedMediaError
 from bridge.metrics import CALLS_REFUSED, MEDIA_MESSAGES
 from bridge.model.stream import DtmfDigit, Leg
+from bridge.web import media
 from bridge.web.auth import Scope
 from tests.calling import call, counted, dialled, say, two_parties
 from tests.media_server import API_KEY, ServeMedia
@@ -178,6 +179,19 @@ async def test_no_room(serve_media: ServeMedia, why: str) -> None:
             await session.ws_connect(server.twilio)
     assert refused.value.status == 503
     assert refused.value.headers["Retry-After"] == ("7" if why == "full" else "5")
+
+
+async def test_too_many_that_only_wait(serve_media: ServeMedia, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets without a stream are few; one that starts makes room for the next."""
+    monkeypatch.setattr(media, "MOST_WAITING", 2)
+    server = await serve_media(auth="off")
+    _, [connected, start, *_] = read(WIRE / "twilio" / "both-tracks.jsonl")
+    async with dialled(server.twilio) as first, dialled(server.twilio):
+        with pytest.raises(CallRefusedError, match="503"):
+            await call(server.twilio, two_parties(0.1))
+        await say(first, [connected, start])
+        await server.taker.next_call(ended=False)
+        assert (await call(server.twilio, two_parties(0.1))).close_code == 1000
 
 
 @pytest.mark.parametrize(

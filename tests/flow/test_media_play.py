@@ -125,5 +125,5 @@ async def test_a_bar_on_a_terminal(serve_media: ServeMedia, recording: Path) -> 
         os.close(ours)
         os.close(theirs)
     assert status == 0
-    assert "0:00 / 0:00" in shown
+    assert "0:00 of 0:00" in shown
     assert "━" in shown
