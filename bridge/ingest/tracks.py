@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.errors import CarrierProtocolError
@@ -14,14 +14,19 @@ LEGS: Final = {
     "inbound_track": Leg.CALLER,  # the spelling of some carriers' `dtmf` messages
     "outbound_track": Leg.AGENT,
 }
-BOTH_TRACKS: Final = ["inbound", "outbound"]
+BOTH_TRACKS: Final = ("inbound", "outbound")
 
 DIGITS: Final = frozenset("0123456789*#ABCD")
 
 
-def announced_legs(tracks: object) -> tuple[Leg, ...]:
-    """The legs of a list of track names, in their order. Raises CarrierProtocolError."""
-    if not isinstance(tracks, list):
+def announced_legs(tracks: object, *, otherwise: Sequence[str] = BOTH_TRACKS) -> tuple[Leg, ...]:
+    """The legs of a list of track names, in their order; of `otherwise` where it is left out.
+
+    Raises CarrierProtocolError.
+    """
+    if tracks is None:
+        tracks = otherwise
+    if not isinstance(tracks, list | tuple):
         raise CarrierProtocolError("'start' whose tracks are no list")
     found = [LEGS.get(track) if isinstance(track, str) else None for track in tracks]
     legs = tuple(dict.fromkeys(leg for leg in found if leg is not None))

@@ -8,7 +8,7 @@ from bridge.ingest.fields import identifier, parameters, part
 from bridge.ingest.formats import announced_format
 from bridge.ingest.messages import dtmf, mark, media, nothing
 from bridge.ingest.table import Body, Known, State, Table, TableConversation, once_started
-from bridge.ingest.tracks import BOTH_TRACKS, announced_legs
+from bridge.ingest.tracks import announced_legs
 from bridge.model.stream import StreamItem, StreamStarted
 
 
@@ -19,7 +19,7 @@ def _started(body: Body, _known: Known) -> list[StreamItem]:
             carrier="twilio",
             carrier_call_id=identifier(start, "callSid"),
             stream_id=identifier({**body, **start}, "streamSid"),  # stands in both places; either will do
-            legs=announced_legs(start.get("tracks", BOTH_TRACKS)),
+            legs=announced_legs(start.get("tracks")),
             media_format=announced_format(start, "mediaFormat"),
             parameters=parameters(start.get("customParameters")),
         )
