@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,22 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.scripted_server import ScriptedServer
+
+NEEDED = ("chromium", "chromedriver")
+"""Programs, by the names that Debian gives them."""
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--lang=en-US",
+)
 
 PATIENCE_S = 20
 LINES = """return [...document.querySelectorAll(".line")].map((line) => ({
@@ -22,6 +40,23 @@ LINES = """return [...document.querySelectorAll(".line")].map((line) => ({
   state: line.dataset.state,
   voice: line.dataset.voice,
 }))"""
+
+
+@contextmanager
+def open_chromium(profile: Path) -> Iterator[webdriver.Chrome]:
+    """A headless Chromium with an empty profile; it and its driver come from the path, never from the network."""
+    chromium, chromedriver = map(shutil.which, NEEDED)
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium or ""
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=chromedriver))
+    try:
+        driver.set_script_timeout(PATIENCE_S)
+        yield driver
+    finally:
+        driver.quit()
 
 
 class Browser:

@@ -31,6 +31,19 @@ def test_a_live_call_is_followed(server: ScriptedServer, browser: Browser) -> No
     assert not browser.texts("#jump")
 
 
+def test_only_the_captions_scroll(server: ScriptedServer, browser: Browser) -> None:
+    """There is one place to scroll a call, whatever the window's size."""
+    for width, height in [(1280, 800), (360, 640), (320, 256)]:
+        browser.resize(width, height)
+        if width == 1280:
+            long_call(server, browser)
+        assert browser.ask("document.documentElement.scrollHeight") == height
+        assert browser.ask(
+            "document.getElementById('main').scrollHeight <= document.getElementById('main').clientHeight"
+        )
+        assert browser.ask("call.scrollHeight > call.clientHeight")
+
+
 def test_a_reader_who_scrolls_up_is_left_in_peace(server: ScriptedServer, browser: Browser) -> None:
     """New lines do not move what is being read; a button says how many there are and leads to them."""
     long_call(server, browser)

@@ -190,6 +190,18 @@ def test_words_are_text_and_never_markup(server: ScriptedServer, browser: Browse
     assert browser.ask("document.querySelectorAll('main img, main script').length") == 0
 
 
+def test_an_address_may_be_older_than_its_call(server: ScriptedServer, browser: Browser) -> None:
+    """Somebody who waits at a call's address sees it as soon as it begins."""
+    browser.expected_complaints = ["/v1/calls/c1"]
+    browser.open_call(server, "c1")
+    browser.until(lambda: browser.text("#call-heading") == "No such call" and server.watching == 1, "the wait")
+    server.begin("c1", started())
+    browser.until(lambda: browser.text("#call-heading") == "+1 612 555 0142", "the call")
+    server.tell("c1", final(CALLER, 1, 0, "Hello."))
+    browser.until(lambda: browser.said() == ["Hello."], "its first words")
+    assert not browser.texts("#call-fault")
+
+
 def test_a_call_that_is_not_there_is_said_so(server: ScriptedServer, browser: Browser) -> None:
     """A stale address says that the call is gone, and does not keep asking."""
     browser.expected_complaints = ["/v1/calls/gone"]

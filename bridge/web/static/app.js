@@ -58,6 +58,8 @@ async function watchCalls() {
       resume: false,
       onEvent: (event) => {
         if (calls.apply(event)) list.draw();
+        // An address may be handed out before its call begins.
+        if (event.type === "call.started" && event.call_id === namedCall()) void view.open(event.call_id, { focus: false });
         if (calls.overgrown) void list.reload();
       },
       onState: (state) => {

@@ -44,12 +44,16 @@ export class CallHead {
   }
 
   #drawFacts(call, live) {
-    const parts = [el("span", { class: "badge", "data-status": call.status }, statusOf(call)), carrierName(call.carrier)];
-    if (call.metadata.to) parts.push(`to ${phone(call.metadata.to)}`);
-    parts.push(moment(call.started_at, this.#api.now()));
-    if (live) parts.push(el("time", { "data-since": call.started_at }, clock(this.#api.now() - Date.parse(call.started_at))));
-    else parts.push(clock(call.duration_ms ?? 0), endReason(call.reason, call.error));
-    byId("call-facts").replaceChildren(...parts.map((part) => el("span", {}, part)));
+    const now = this.#api.now();
+    const parts = [
+      el("span", { class: "badge", "data-status": call.status }, statusOf(call)),
+      live ? el("time", { "data-since": call.started_at }, clock(now - Date.parse(call.started_at))) : clock(call.duration_ms ?? 0),
+      carrierName(call.carrier),
+      call.metadata.to ? `to ${phone(call.metadata.to)}` : null,
+      moment(call.started_at, now),
+      live ? null : endReason(call.reason, call.error),
+    ];
+    byId("call-facts").replaceChildren(...parts.filter(Boolean).map((part) => el("span", {}, part)));
   }
 
   #drawLegend(call, live) {

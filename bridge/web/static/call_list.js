@@ -1,7 +1,7 @@
 // The list of calls on the page: search, rows that keep their focus while they change, running times.
 
 import { byId, el, oncePerFrame, setText } from "./dom.js";
-import { callName, carrierName, clock, moment } from "./format.js";
+import { callName, carrierName, clock, moment, phone } from "./format.js";
 import { addressOf } from "./address.js";
 
 const TYPING_PAUSE_MS = 250;
@@ -124,9 +124,10 @@ export class CallList {
     else link.removeAttribute("aria-current");
     setText(who, callName(call));
     this.#fillTime(when, call);
-    const facts = [carrierName(call.carrier), live ? "In progress" : STATUS[call.status]];
-    if (!live && call.duration_ms !== null) facts.push(clock(call.duration_ms));
-    setText(what, facts.join(" · "));
+    const facts = live
+      ? [carrierName(call.carrier), call.metadata.to && `to ${phone(call.metadata.to)}`]
+      : [carrierName(call.carrier), STATUS[call.status], clock(call.duration_ms ?? 0)];
+    setText(what, facts.filter(Boolean).join(" · "));
     words.dataset.voice = said?.leg ?? "";
     setText(words.firstElementChild, said?.text ?? "");
     return row;
