@@ -56,6 +56,14 @@ class Running:
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
             return response.status
 
+    async def knows(self, call_id: str) -> None:
+        """Until the call can be read: it is kept a moment after it was taken."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                if await self.status(f"/v1/calls/{call_id}") == 200:
+                    return
+                await asyncio.sleep(0.01)
+
     async def stopped(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
             await self.serving
@@ -162,9 +170,7 @@ async def test_who_watches_sees_the_last_words(tmp_path: Path) -> None:
         placed = asyncio.create_task(
             call(server.twilio, two_parties(60), manner=Manner(), parameters={"call_id": "one"})
         )
-        async with asyncio.timeout(PATIENCE_S):
-            while await server.status("/v1/calls/one") != 200:
-                await asyncio.sleep(0.01)
+        await server.knows("one")
         async with session.ws_connect(f"{server.url}/v1/calls/one/live") as watching:
             for _ in range(2):
                 os.kill(os.getpid(), signal.SIGTERM)
