@@ -17,7 +17,7 @@ from bridge.ports import Page
 from bridge.store import codec, listing, tables
 from bridge.store.changes import Changes, Wish, deliveries_of
 from bridge.store.numbers import call_number
-from bridge.store.part import Part
+from bridge.store.part import Part, whole
 from bridge.store.payloads import ended_payload
 from bridge.store.reading import own_call, transcripts
 from bridge.store.terms import terms
@@ -26,6 +26,7 @@ from bridge.store.terms import terms
 class SqlCalls(Part):
     """The `CallStore` port."""
 
+    @whole
     async def append(self, events: Sequence[Event]) -> None:
         """One transaction of about ten statements, however many events of however many calls. A repeated write is
         recognised by its events' ids and changes nothing.
@@ -59,6 +60,7 @@ class SqlCalls(Part):
         if told:
             self._due.send()
 
+    @whole
     async def settle(self, call_id: str, now: float) -> None:
         """Again, or for a deleted call: changes nothing. Raises ConflictError while the call is in progress."""
         async with self._db.write() as connection:
@@ -78,10 +80,12 @@ class SqlCalls(Part):
         if released.rowcount:
             self._due.send()
 
+    @whole
     async def call(self, tenant: str, call_id: str) -> CallRecord:
         async with self._db.read() as connection:
             return codec.call_of(await own_call(connection, tenant, call_id))
 
+    @whole
     async def calls(self, tenant: str, wanted: CallFilter, *, cursor: str | None, limit: int) -> Page:
         """Newest start first; newest end first when `ended_after` asks what is new. Text is found in ended calls."""
         query = listing.query(tenant, wanted, cursor=cursor, limit=limit, index=self._terms)
@@ -89,16 +93,19 @@ class SqlCalls(Part):
             rows = (await connection.execute(query)).mappings().all()
         return listing.page(rows, wanted, limit=limit)
 
+    @whole
     async def unfinished(self) -> Sequence[CallRecord]:
         query = select(tables.calls).where(text(tables.UNSETTLED)).order_by(tables.calls.c.number)
         async with self._db.read() as connection:
             return [codec.call_of(row) for row in (await connection.execute(query)).mappings()]
 
+    @whole
     async def segments(self, tenant: str, call_id: str) -> Sequence[Segment]:
         async with self._db.read() as connection:
             number = (await own_call(connection, tenant, call_id))["number"]
             return (await transcripts(connection, [number]))[number]
 
+    @whole
     async def events(self, tenant: str, call_id: str, *, after: int, limit: int) -> Sequence[Event]:
         async with self._db.read() as connection:
             call = await own_call(connection, tenant, call_id)
@@ -110,6 +117,7 @@ class SqlCalls(Part):
             )
             return [codec.event_of({**row, "call_id": call_id, "tenant": tenant}) for row in rows.mappings()]
 
+    @whole
     async def delete_call(self, tenant: str, call_id: str) -> None:
         async with self._db.write() as connection:
             row = await own_call(connection, tenant, call_id)

@@ -11,7 +11,7 @@ from sqlalchemy import exc, select, update
 from bridge.errors import ConflictError, NotFoundError
 from bridge.model.records import ApiKey
 from bridge.store import codec, tables
-from bridge.store.part import Part
+from bridge.store.part import Part, whole
 
 USE_NOTED_EVERY_S: Final = 60.0
 """`last_used_at` is this coarse, so that most requests only read."""
@@ -20,6 +20,7 @@ USE_NOTED_EVERY_S: Final = 60.0
 class SqlKeys(Part):
     """The `KeyStore` port."""
 
+    @whole
     async def create_key(self, key: ApiKey, sha256: str) -> None:
         """Raises ConflictError when the id or the key itself is there already."""
         async with self._db.write() as connection:
@@ -28,6 +29,7 @@ class SqlKeys(Part):
             except exc.IntegrityError:
                 raise ConflictError(f"API key {key.id} exists already") from None
 
+    @whole
     async def keys(self, tenant: str | None) -> Sequence[ApiKey]:
         """Oldest first, revoked ones too."""
         query = select(tables.keys).order_by(tables.keys.c.created_at, tables.keys.c.id)
@@ -36,6 +38,7 @@ class SqlKeys(Part):
         async with self._db.read() as connection:
             return [codec.key_of(row) for row in (await connection.execute(query)).mappings()]
 
+    @whole
     async def find_key(self, sha256: str) -> ApiKey | None:
         query = select(tables.keys).where(tables.keys.c.sha256 == sha256, tables.keys.c.revoked_at.is_(None))
         async with self._db.read() as connection:
@@ -49,6 +52,7 @@ class SqlKeys(Part):
             await connection.execute(update(tables.keys).where(tables.keys.c.id == key.id).values(last_used_at=now))
         return dataclasses.replace(key, last_used_at=now)
 
+    @whole
     async def revoke_key(self, key_id: str, now: float) -> ApiKey:
         """Again: keeps the first time."""
         mine = tables.keys.c.id == key_id

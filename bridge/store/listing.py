@@ -31,24 +31,24 @@ def query(tenant: str, wanted: CallFilter, *, cursor: str | None, limit: int, in
         found = found.where(calls.c.status == wanted.status)
     if wanted.carrier_call_id is not None:
         found = found.where(calls.c.carrier_call_id == wanted.carrier_call_id)
-    if wanted.started_after is not None:
-        found = found.where(calls.c.number >= first_number(wanted.started_after))
-        found = found.where(calls.c.started_at >= wanted.started_after)
-    if wanted.started_before is not None:
-        found = found.where(calls.c.number < first_number(wanted.started_before + BUMP_S))
-        found = found.where(calls.c.started_at < wanted.started_before)
-    order: ColumnElement[int] = calls.c.number
+    number: ColumnElement[int] = calls.c.number
     if wanted.text is not None and (words := terms(wanted.text)):
         found = index.narrow(found, words)
-        order = index.order
+        number = index.number
+    if wanted.started_after is not None:
+        found = found.where(number >= first_number(wanted.started_after))
+        found = found.where(calls.c.started_at >= wanted.started_after)
+    if wanted.started_before is not None:
+        found = found.where(number < first_number(wanted.started_before + BUMP_S))
+        found = found.where(calls.c.started_at < wanted.started_before)
     if wanted.ended_after is not None:
         found = found.where(calls.c.ended_at >= wanted.ended_after)
         if cursor is not None:
             found = found.where(tuple_(calls.c.ended_at, calls.c.number) < _read(cursor, float, int))
         return found.order_by(calls.c.ended_at.desc(), calls.c.number.desc()).limit(limit + 1)
     if cursor is not None:
-        found = found.where(order < _read(cursor, int)[0])
-    return found.order_by(order.desc()).limit(limit + 1)
+        found = found.where(number < _read(cursor, int)[0])
+    return found.order_by(number.desc()).limit(limit + 1)
 
 
 def page(rows: Sequence[Row], wanted: CallFilter, *, limit: int) -> Page:

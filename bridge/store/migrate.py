@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,18 @@ LOCK: Final = 0x63616C6C
 """Under which PostgreSQL lets one process migrate at a time; "call" in ASCII."""
 
 
+_alone: Final = threading.Lock()
+"""Alembic's context belongs to the process."""
+
+
 async def migrate(database_url: str) -> None:
     """Raises SetupError when a newer callbridge made the database, StoreError when it does not answer."""
-    await asyncio.to_thread(lambda: asyncio.run(_migrate(database_url)))
+    await asyncio.to_thread(_migrate_in_thread, database_url)
+
+
+def _migrate_in_thread(database_url: str) -> None:
+    with _alone:
+        asyncio.run(_migrate(database_url))
 
 
 async def _migrate(database_url: str) -> None:

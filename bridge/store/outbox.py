@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge.errors import NotFoundError
 from bridge.model.records import Attempt, Delivery, DeliveryStatus, Endpoint
 from bridge.store import codec, tables
-from bridge.store.part import Part
+from bridge.store.part import Part, whole
 from bridge.store.payloads import ended_payload
 from bridge.store.reading import own_endpoint, transcripts
 from bridge.store.shares import shares
@@ -31,6 +31,7 @@ class SqlOutbox(Part):
     _turn: str = ""
     """The endpoint that was served last; the next claim begins behind it."""
 
+    @whole
     async def claim(
         self, now: float, *, lease_s: float, limit: int, each: int, room: Mapping[str, int]
     ) -> Sequence[tuple[Delivery, Endpoint]]:
@@ -76,6 +77,7 @@ class SqlOutbox(Part):
             )
         return rows
 
+    @whole
     async def record(self, delivery_id: str, attempt: Attempt, *, next_due: float | None, delivered: bool) -> None:
         """Recorded twice counts once. A try that the delivery's count has overtaken (it was sent again by hand, or by
         another worker after its lease) is listed and changes nothing. A deleted delivery is ignored.
@@ -102,6 +104,7 @@ class SqlOutbox(Part):
                 .values(changed)
             )
 
+    @whole
     async def release(self, claimed: Sequence[Delivery], now: float) -> None:
         async with self._db.write() as connection:
             await connection.execute(
@@ -114,6 +117,7 @@ class SqlOutbox(Part):
             )
         self._due.send()
 
+    @whole
     async def next_due(self) -> float | None:
         """Of endpoints that are enabled."""
         earliest = (
@@ -134,6 +138,7 @@ class SqlOutbox(Part):
         wanted, self._wanted = self._wanted, set()
         return wanted
 
+    @whole
     async def deliveries(self, tenant: str, endpoint_id: str, *, limit: int) -> Sequence[Delivery]:
         async with self._db.read() as connection:
             await own_endpoint(connection, tenant, endpoint_id)
@@ -145,6 +150,7 @@ class SqlOutbox(Part):
             )
             return await _with_attempts(connection, query)
 
+    @whole
     async def redeliver(self, tenant: str, delivery_id: str, now: float) -> Delivery:
         mine = (tables.deliveries.c.id == delivery_id, tables.deliveries.c.tenant == tenant)
         async with self._db.write() as connection:
@@ -159,6 +165,7 @@ class SqlOutbox(Part):
         self._want(found[0].endpoint_id)
         return found[0]
 
+    @whole
     async def add(self, delivery: Delivery) -> None:
         async with self._db.write() as connection:
             await connection.execute(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sqlalchemy import select
 
 from bridge.ports import Clock, Store
@@ -13,11 +15,13 @@ from bridge.store.endpoints import SqlEndpoints
 from bridge.store.keys import SqlKeys
 from bridge.store.migrate import migrate
 from bridge.store.outbox import SqlOutbox
+from bridge.store.part import whole
 
 
 class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys):
     """The `Store` port. Faults of the database are StoreError, and worth another try."""
 
+    @whole
     async def ping(self) -> None:
         async with self._db.write() as connection:
             insert = self._db.insert(tables.heartbeat)
@@ -27,8 +31,12 @@ class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys):
             )
 
     async def close(self) -> None:
+        """Let what is under way end first."""
+        if self._running:
+            await asyncio.wait(self._running)
         await self._db.close()
 
+    @whole
     async def check_cipher(self) -> None:
         """Raises SetupError when the endpoints' secrets were encrypted with a key that is not here."""
         async with self._db.read() as connection:

@@ -71,8 +71,8 @@ def _cut(word: str) -> Iterable[str]:
 class TermIndex(Protocol):
     """Which calls hold which words."""
 
-    order: ColumnElement[int]
-    """The call's number as the engine reads it fastest when a search is sorted by it."""
+    number: ColumnElement[int]
+    """The call's number, from where the engine sorts and bounds a search by it fastest."""
 
     async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
         """The words of calls, by number; they replace what was there."""
@@ -91,7 +91,7 @@ _fts: Final = table("call_terms", column("rowid", Integer), column("terms", Text
 class SqliteTerms:
     """FTS5. Its rows come sorted by number at no cost, so the newest matches of a common word are found at once."""
 
-    order: ColumnElement[int] = _fts.c.rowid
+    number: ColumnElement[int] = _fts.c.rowid
 
     async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
         await connection.execute(
@@ -118,7 +118,7 @@ _arrays: Final = Table(
 class PostgresTerms:
     """An array of words under a GIN index; the row goes with its call."""
 
-    order: ColumnElement[int] = calls.c.number
+    number: ColumnElement[int] = calls.c.number
 
     async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
         insert = postgresql.insert(_arrays)
