@@ -1,0 +1,107 @@
+"""Queries that must stay fast with a million calls: each is answered by an index, in order, without a sort."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Select, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.model.records import CallFilter, CallStatus
+from bridge.ports import Store
+from bridge.store import listing, outbox, tables
+from bridge.store.terms import PostgresTerms, SqliteTerms
+from tests.story import START
+
+CURSOR_BY_START = "WzE4MDAwMDAwMDAwMDBd"  # [1800000000000]
+CURSOR_BY_END = "WzE4MDAwMDAwMDAuNSwxXQ"  # [1800000000.5,1]
+
+
+async def plan_of(store: Any, query: Select[Any]) -> str:
+    """What the engine means to do; PostgreSQL is told that tables are too large to read through or to sort."""
+    is_sqlite = store._db.is_sqlite
+    dialect = sqlite.dialect() if is_sqlite else postgresql.dialect()  # type: ignore[no-untyped-call]
+    written = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    async with store._db.read() as connection:
+        if not is_sqlite:
+            for method in ("seqscan", "sort", "bitmapscan"):
+                await connection.execute(text(f"SET LOCAL enable_{method} = off"))
+        rows = await connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{written}")
+        return "\n".join(str(row[-1]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cursor", "index"),
+    [
+        pytest.param(CallFilter(), None, "ix_calls_tenant_number", id="newest"),
+        pytest.param(CallFilter(), CURSOR_BY_START, "ix_calls_tenant_number", id="next-page"),
+        pytest.param(CallFilter(status=CallStatus.FAILED), None, "ix_calls_tenant_status_number", id="by-status"),
+        pytest.param(
+            CallFilter(carrier_call_id="CA1"), None, "ix_calls_tenant_carrier_call_id_number", id="by-carriers-id"
+        ),
+        pytest.param(
+            CallFilter(started_after=START, started_before=START + 1), None, "ix_calls_tenant_number", id="by-start"
+        ),
+        pytest.param(CallFilter(ended_after=START), None, "ix_calls_tenant_ended_at_number", id="by-end"),
+        pytest.param(
+            CallFilter(ended_after=START), CURSOR_BY_END, "ix_calls_tenant_ended_at_number", id="by-end-next-page"
+        ),
+    ],
+)
+async def test_a_list_reads_an_index_in_order(store: Store, wanted: CallFilter, cursor: str | None, index: str) -> None:
+    """The page is the first rows of an index: nothing is read through, nothing is sorted."""
+    terms = SqliteTerms() if store._db.is_sqlite else PostgresTerms()  # type: ignore[attr-defined]
+    plan = await plan_of(store, listing.query("acme", wanted, cursor=cursor, limit=50, index=terms))
+    assert index in plan
+    for costly in ("SCAN calls", "Seq Scan", "TEMP B-TREE", "Sort"):
+        assert costly not in plan, plan
+
+
+async def test_a_search_reads_the_word_index(store: Store) -> None:
+    """SQLite reads matches by number, newest first; PostgreSQL has the words in an inverted index."""
+    if store._db.is_sqlite:  # type: ignore[attr-defined]
+        query = listing.query("acme", CallFilter(text="refund"), cursor=CURSOR_BY_START, limit=50, index=SqliteTerms())
+        plan = await plan_of(store, query)
+        assert "call_terms VIRTUAL TABLE INDEX" in plan
+        assert "calls USING INTEGER PRIMARY KEY" in plan
+        assert "TEMP B-TREE" not in plan
+        return
+    async with store._db.read() as connection:  # type: ignore[attr-defined]
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = await connection.execute(text("EXPLAIN SELECT call FROM call_terms WHERE terms @> ARRAY['refund']"))
+        assert "ix_call_terms_terms" in "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        pytest.param(outbox._due("we_1", 4, START), "ix_deliveries_open", id="an-endpoints-due-deliveries"),
+        pytest.param(outbox._waiting(START), "ix_deliveries_open", id="endpoints-with-something-due"),
+        pytest.param(
+            select(tables.calls.c.number).where(text(tables.UNSETTLED)).order_by(tables.calls.c.number),
+            "ix_calls_unsettled",
+            id="unfinished-calls",
+        ),
+        pytest.param(
+            select(tables.events)
+            .where(tables.events.c.call == 1, tables.events.c.seq > 5)
+            .order_by(tables.events.c.seq),
+            "pk_events",
+            id="a-calls-events",
+        ),
+        pytest.param(
+            select(tables.deliveries).where(tables.deliveries.c.call_id == "c"),
+            "ix_deliveries_call_id",
+            id="a-calls-deliveries",
+        ),
+    ],
+)
+async def test_work_reads_an_index(store: Store, query: Select[Any], index: str) -> None:
+    """However much has been delivered, settled or said, only what is asked for is read."""
+    plan = await plan_of(store, query)
+    if store._db.is_sqlite:  # type: ignore[attr-defined]
+        index = index.replace("pk_events", "sqlite_autoindex_events_1")  # SQLite names an unnamed key's index itself
+    assert index in plan
+    for costly in ("Seq Scan on deliveries", "Seq Scan on calls", "SCAN deliveries", "SCAN events", "TEMP B-TREE"):
+        assert costly not in plan, plan
