@@ -22,8 +22,9 @@ from bridge.deliver.guard import Guard, GuardedSession
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.deliver.webhooks import Webhooks
+from bridge.engine_metrics import engine_metrics
 from bridge.errors import CapacityError, EngineError, SetupError, StoreError
-from bridge.metrics import ENGINE_PRESSURE, LOOP_LAG
+from bridge.metrics import LOOP_LAG
 from bridge.model.languages import languages_of
 from bridge.ports import Clock, Engine, Store
 from bridge.recognise.local import cores, open_engine
@@ -86,8 +87,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         if engine is None:
             engine = local = await asyncio.to_thread(open_engine, settings, clock)
             stack.push_async_callback(local.close)
-        ENGINE_PRESSURE.set_function(engine.pressure)
-        stack.callback(ENGINE_PRESSURE.set_function, float)
+        stack.enter_context(engine_metrics(engine))
 
         calls = Calls(
             engine=engine,

@@ -50,29 +50,6 @@ MEDIA_MISSING: Final = Counter(
     "callbridge_media_missing_seconds", "Audio replaced by silence because it never came.", registry=REGISTRY
 )
 
-# -- recognising ---------------------------------------------------------------------------------------------------
-
-ENGINE_PRESSURE: Final = Gauge(
-    "callbridge_engine_pressure", "0 idle … 1 full: how much of the recogniser is wanted.", registry=REGISTRY
-)
-DECODE_SECONDS: Final = Histogram(
-    "callbridge_decode_seconds",
-    "From a decode's request to its text.",
-    ["urgency"],
-    buckets=(0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30),
-    registry=REGISTRY,
-)
-DECODES_SHED: Final = Counter(
-    "callbridge_decodes_shed", "Decodes given up for want of time.", ["urgency"], registry=REGISTRY
-)
-DECODES_FAILED: Final = Counter("callbridge_decodes_failed", "Decodes that failed twice.", registry=REGISTRY)
-FINAL_SECONDS: Final = Histogram(
-    "callbridge_final_seconds",
-    "From the end of speech to its final text.",
-    buckets=(0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10, 30),
-    registry=REGISTRY,
-)
-
 # -- telling -------------------------------------------------------------------------------------------------------
 
 EVENTS: Final = Counter("callbridge_events", "Events published.", ["type"], registry=REGISTRY)

@@ -95,8 +95,18 @@ class Route(Generic[Q, B]):
     """What it may raise beyond what every route of its kind may."""
     in_document: bool = True
 
-    def as_handler(self) -> Handler:
-        """The aiohttp handler: who, then what, then the answer."""
+    @property
+    def is_live(self) -> bool:
+        """Whether an answer lasts as long as its reader."""
+        return any(answer.status == 101 or "text/event-stream" in answer.media_types for answer in self.answers)
+
+    def as_aiohttp(self) -> web.RouteDef:
+        """The row as aiohttp registers it; HEAD answers wherever GET does and comes to an end."""
+        options = {"allow_head": not self.is_live} if self.method == hdrs.METH_GET else {}
+        return web.route(self.method, self.path, self._handler(), **options)
+
+    def _handler(self) -> Handler:
+        """Who, then what, then the answer."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             context = request.app[CONTEXT]

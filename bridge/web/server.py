@@ -56,7 +56,7 @@ def application(opening: Opening) -> web.Application:
     app.on_response_prepare.append(shut_doors)
     app.on_shutdown.append(leave)
     app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
-    app.router.add_routes(web.route(route.method, route.path, route.as_handler()) for route in TABLE)
+    app.router.add_routes(route.as_aiohttp() for route in TABLE)
     media.add_routes(app)
     twilio_voice.add_routes(app)
     app.router.add_static("/static", pages.STATIC)

@@ -198,3 +198,18 @@ async def test_a_leaving_server_is_alive_and_not_ready(http: HttpServer) -> None
     assert (await http.json("GET", "/readyz", tenant=None, status=503))["checks"]["server"]["ok"] is False
     await http.json("GET", "/healthz", tenant=None)
     await http.json("GET", "/v1/calls")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        pytest.param("/healthz", 200, id="monitor"),
+        pytest.param("/", 200, id="page"),
+        pytest.param("/v1/calls", 200, id="list"),
+        pytest.param("/v1/events", 405, id="live-stream"),
+        pytest.param("/v1/calls/one/events", 405, id="live-call"),
+    ],
+)
+async def test_head_answers_wherever_get_comes_to_an_end(http: HttpServer, path: str, status: int) -> None:
+    """A monitor that asks for headers alone is answered, and never left hanging on a stream without a body."""
+    assert (await http.ask("HEAD", path)).status == status

@@ -1,0 +1,59 @@
+"""The recogniser's figures in `/metrics`, as long as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.engine_metrics import engine_metrics
+from bridge.metrics import render
+from bridge.ports import Decoded, DecodeJob, Urgency
+from bridge.recognise.scheduler import Scheduler
+from tests.clock import VirtualClock
+
+
+@dataclass(frozen=True)
+class Plan:
+    job: DecodeJob
+    batch_key: tuple[int, int] = (0, 0)
+
+
+class OneWorker:
+    """Hears nothing, at once."""
+
+    count = 1
+
+    def plan(self, job: DecodeJob) -> Plan:
+        return Plan(job)
+
+    async def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
+        return [Decoded.nothing("en") for _ in plans]
+
+    async def close(self) -> None: ...
+
+
+def shown(name: str) -> list[str]:
+    return [line for line in render().decode().splitlines() if line.startswith(name)]
+
+
+async def test_what_the_engine_did_is_shown_while_it_runs(clock: VirtualClock) -> None:
+    """Counts by urgency come from the scheduler itself; with the engine they go."""
+    engine = Scheduler(OneWorker(), clock)
+    second = np.zeros(16_000, dtype=np.float32)
+    with engine_metrics(engine):
+        for urgency in (Urgency.FINAL, Urgency.FINAL, Urgency.PARTIAL):
+            await engine.decode(DecodeJob(samples=second, urgency=urgency, deadline=clock.monotonic() + 1))
+        assert shown("callbridge_decodes_total") == [
+            'callbridge_decodes_total{urgency="final"} 2.0',
+            'callbridge_decodes_total{urgency="speculative"} 0.0',
+            'callbridge_decodes_total{urgency="partial"} 1.0',
+            'callbridge_decodes_total{urgency="settle"} 0.0',
+        ]
+        assert shown("callbridge_engine_speech_seconds_total") == ["callbridge_engine_speech_seconds_total 2.0"]
+        assert len(shown("callbridge_engine_pressure")) == 1
+        assert shown("callbridge_engine_late_seconds") == ["callbridge_engine_late_seconds 0.0"]
+    assert shown("callbridge_decodes_total") == []
+    assert shown("callbridge_engine_pressure") == []
+    await engine.close()
