@@ -184,11 +184,13 @@ class Webhooks:
             await self._store.update_endpoint(endpoint.tenant, endpoint.id, changes)
 
     async def _record(self, delivery: Delivery, attempt: Attempt, due: float | None, *, delivered: bool) -> None:
-        """As long as the lease lasts; after that somebody else has the delivery, and sends it again."""
-        while self._clock.now() < delivery.due_at:
+        """Until the store has taken it, or the lease is over: somebody else then sends it again."""
+        while True:
             try:
                 await self._store.record(delivery.id, attempt, next_due=due, delivered=delivered)
             except StoreError:
+                if self._clock.now() >= delivery.due_at:
+                    return
                 await self._clock.sleep(STORE_PAUSE_S)
             else:
                 return
