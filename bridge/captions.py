@@ -14,6 +14,9 @@ MAX_CUE_MS: Final = 7000
 MAX_CUE_CHARACTERS: Final = 84
 """Two lines of 42, shown for seven seconds at most: what viewers can follow."""
 
+SENTENCE_ENDS: Final = (".", "?", "!", "…", "。", "？", "！")
+"""A cue that must be cut is cut here, where there is a choice."""
+
 VOICES: Final = {Leg.CALLER: "Caller", Leg.AGENT: "Agent", Leg.MIXED: ""}
 
 
@@ -67,13 +70,21 @@ def _cut(segment: Segment) -> Iterator[Cue]:
     if places is None or _fits(whole):
         yield whole
         return
-    first = 0
-    for last in range(len(places)):
-        cue = _cue(whole, segment, places, first, last)
-        following = _cue(whole, segment, places, first, last + 1) if last + 1 < len(places) else None
-        if following is None or not _fits(following):
-            yield cue
-            first = last + 1
+    first, count = 0, len(places)
+    while first < count:
+        last = first
+        while last + 1 < count and _fits(_cue(whole, segment, places, first, last + 1)):
+            last += 1
+        if last + 1 < count:
+            last = _sentence_end(segment, first, last)
+        yield _cue(whole, segment, places, first, last)
+        first = last + 1
+
+
+def _sentence_end(segment: Segment, first: int, last: int) -> int:
+    """The last word of these that ends a sentence, `last` when none does."""
+    ends = (n for n in range(last, first - 1, -1) if segment.words[n].word.rstrip().endswith(SENTENCE_ENDS))
+    return next(ends, last)
 
 
 def _cue(whole: Cue, segment: Segment, places: Sequence[int], first: int, last: int) -> Cue:

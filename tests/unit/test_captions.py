@@ -117,6 +117,12 @@ def test_long_speech_is_cut_at_words() -> None:
     assert all(before.end_ms <= after.start_ms for before, after in pairwise(found))
 
 
+def test_a_cut_is_made_where_a_sentence_ends() -> None:
+    """Rather than in the middle of the next one."""
+    first, second = "Thank you for calling Harbour Taxi, my name is Ada Novak.", "How can I help you this morning?"
+    assert [cue.text for cue in cues([said(f"{first} {second}", 0, 6000)])] == [first, second]
+
+
 def test_languages_without_spaces_are_cut_too() -> None:
     """Words are found in the text as it is written: no space is put between them."""
     words = [f"词{n:03}" for n in range(60)]
