@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -49,8 +48,13 @@ class ScriptedServer:
         self.deliveries: list[Delivery] = []
         self.connections = 0
         """Live feeds opened so far."""
+        self.lists_held = 0
+        """Lists of calls read and not yet answered."""
         self._page = page
         self._away = False
+        self._partings = 0
+        self._free_to_list = asyncio.Event()
+        self._free_to_list.set()
         self._records: dict[str, CallRecord] = {}
         self._events: dict[str, list[Event]] = {}
         self._segments: dict[str, dict[tuple[str, int], Segment]] = {}
@@ -91,6 +95,14 @@ class ScriptedServer:
     def cut(self) -> None:
         """Every live connection breaks off in the middle, as when a phone loses its network."""
         self._do(self._cut())
+
+    def part(self) -> None:
+        """Every live feed ends in good order, as when a server is restarted."""
+        self._do(self._part())
+
+    def hold_lists(self, held: bool) -> None:
+        """While held, lists of calls are read as they stand and answered only when let go."""
+        self._do(self._hold(held))
 
     def away(self, away: bool) -> None:
         """While away, every request but the page's own files is refused with 503."""
@@ -188,6 +200,17 @@ class ScriptedServer:
         for transport in list(self._open):
             transport.abort()
 
+    async def _part(self) -> None:
+        self._partings += 1
+        async with self._told:
+            self._told.notify_all()
+
+    async def _hold(self, held: bool) -> None:
+        if held:
+            self._free_to_list.clear()
+        else:
+            self._free_to_list.set()
+
     # -- answers ---------------------------------------------------------------------------------------------------
 
     @web.middleware
@@ -217,6 +240,9 @@ class ScriptedServer:
             calls=tuple(CallOut.of(record) for record in wanted[start:end]),
             cursor=str(end) if end < len(wanted) else None,
         )
+        self.lists_held += 1
+        await self._free_to_list.wait()
+        self.lists_held -= 1
         return _answer(page)
 
     def _text(self, call_id: str) -> str:
@@ -265,6 +291,7 @@ class ScriptedServer:
         if transport is None:
             return response
         self.connections += 1
+        partings = self._partings
         self._open.add(transport)
         try:
             await response.write(b"retry: 2000\n\n")
@@ -272,18 +299,14 @@ class ScriptedServer:
                 for event in events[after:]:
                     await response.write(f"id: {event.seq}\ndata: {event.to_json()}\n\n".encode())
                 after = len(events)
-                if settled():
+                if settled() or self._partings > partings:
                     return response
                 async with self._told:
-                    await self._told.wait_for(partial(_more, events, after, settled))
+                    await self._told.wait_for(lambda: len(events) > after or settled() or self._partings > partings)  # noqa: B023
         except ConnectionError:
             return response
         finally:
             self._open.discard(transport)
-
-
-def _more(events: list[Event], after: int, settled: Callable[[], bool]) -> bool:
-    return len(events) > after or settled()
 
 
 def _answer(body: Outgoing, *, status: int = 200) -> web.Response:

@@ -44,7 +44,7 @@ def live_call(server: ScriptedServer, browser: Browser) -> None:
     server.tell("c1", final(AGENT, 1, 0, "Good morning, thank you for calling Harbor Lane Furniture."))
     server.tell("c1", final(CALLER, 1, 3000, "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen, bitte."))
     server.tell("c1", DtmfReceived(leg=CALLER, digit="4", at_ms=5000))
-    server.tell("c1", CallDegraded(reason="overload", what="partials"))
+    server.tell("c1", CallDegraded(reason="load", what="partials"))
     server.tell("c1", partial(CALLER, 2, 8000, "My name is", " Daniel"))
     server.tell("c1", partial(AGENT, 2, 8000, "I am", " sorry to hear that"))
     browser.open_call(server, "c1")
@@ -56,7 +56,7 @@ def mixed_call(server: ScriptedServer, browser: Browser) -> None:
     for number in range(1, 7):
         server.tell("c1", final(MIXED, number, number * 1000, "One of many.", f"S{number}"))
     server.tell("c1", partial(MIXED, 8, 9000, "And", " another"))
-    server.tell("c1", CallDegraded(reason="overload", what="partials"))
+    server.tell("c1", CallDegraded(reason="load", what="partials"))
     browser.open_call(server, "c1")
     browser.until(lambda: len(browser.lines()) == 7, "the captions")
 

@@ -47,6 +47,23 @@ def test_calls_come_speak_and_end_before_the_readers_eyes(server: ScriptedServer
     assert browser.text("#live-count") == "1"
 
 
+def test_what_happens_while_the_list_is_read_is_not_lost(server: ScriptedServer, browser: Browser) -> None:
+    """A call that begins and one that ends after the server read its list, and before it answered, are right."""
+    server.begin("c1", started())
+    browser.open(server.url)
+    browser.until(lambda: len(browser.texts("#live-rows .row")) == 1 and server.watching == 1, "the list")
+    server.hold_lists(True)
+    browser.type("#words", " ")
+    browser.until(lambda: server.lists_held == 2, "the list to be read again")
+    server.begin("c2", started("+14155550002"))
+    server.tell("c1", CallEnded(reason="hangup", duration_ms=2000))
+    browser.until(lambda: browser.texts("#live-rows .row-who") == ["+1 415 555 0002"], "the news")
+    server.hold_lists(False)
+    browser.until(lambda: server.lists_held == 0, "the answer")
+    browser.until(lambda: browser.texts("#live-rows .row-who") == ["+1 415 555 0002"], "the call that began")
+    browser.until(lambda: browser.texts("#finished-rows .row-who") == ["+1 612 555 0142"], "the call that ended")
+
+
 def test_finished_calls_are_found_by_their_words(server: ScriptedServer, browser: Browser) -> None:
     """Searching narrows both lists while typing; clearing brings everything back."""
     finished(server, "c0001", "My order has not arrived.", ago_s=60)

@@ -97,13 +97,18 @@ def test_a_partial_that_was_nothing_leaves_no_line(server: ScriptedServer, brows
         pytest.param(DtmfReceived(leg=CALLER, digit="4", at_ms=1200), "Caller pressed 4", id="dtmf"),
         pytest.param(MediaGap(leg=AGENT, at_ms=1200, missing_ms=240), "Agent: 240 ms of audio missing", id="gap"),
         pytest.param(
-            MediaGap(leg=AGENT, at_ms=1200, missing_ms=2400, reason="engine_failed"),
-            "Agent: 2.4 s not transcribed (engine_failed)",
+            MediaGap(leg=AGENT, at_ms=1200, missing_ms=2400, reason="undecoded"),
+            "Agent: 2.4 s heard but not transcribed",
             id="not-decoded",
         ),
         pytest.param(
-            CallDegraded(reason="overload", what="partials"),
-            "Busy (overload): words appear only once they are final",
+            MediaGap(leg=CALLER, at_ms=1200, missing_ms=9000, reason="paused"),
+            "Caller: 9.0 s left out (paused)",
+            id="left-out-by-the-carrier",
+        ),
+        pytest.param(
+            CallDegraded(reason="load", what="partials"),
+            "Busy: words may appear only once they are final",
             id="degraded",
         ),
         pytest.param(

@@ -1,7 +1,7 @@
 // The transcript's lines on the page: finals firm, the stable part of a partial firmer than the rest.
 
 import { el, setText } from "./dom.js";
-import { clock, endReason, shedding, spoken, voiceName } from "./format.js";
+import { clock, endReason, missing, shedding, spoken, voiceName } from "./format.js";
 
 const VOICES_OF_A_MIXED_LINE = 6; // colours in captions.css; a seventh speaker shares the first one's
 
@@ -97,11 +97,9 @@ export function noteText({ type, ...event }) {
     case "dtmf.received":
       return `${who} pressed ${event.digit}`;
     case "media.gap":
-      return event.reason && event.reason !== "lost"
-        ? `${who}: ${seconds(event.missing_ms)} not transcribed (${event.reason})`
-        : `${who}: ${seconds(event.missing_ms)} of audio missing`;
+      return `${who}: ${seconds(event.missing_ms)} ${missing(event.reason)}`;
     case "call.degraded":
-      return `Busy (${event.reason}): ${shedding(event.what)}`;
+      return shedding(event.what, event.reason);
     default:
       return `Call ended after ${spoken(event.duration_ms)}: ${endReason(event.reason, event.error)}`;
   }

@@ -9,7 +9,7 @@ const VOICES = { caller: "Caller", agent: "Agent", mixed: "Mixed line" };
 const REASONS = {
   hangup: "hung up", closed: "connection closed", idle: "line went quiet", drained: "server was restarted",
 };
-const SHED = { partials: "words appear only once they are final" };
+const MISSING = { lost: "of audio missing", undecoded: "heard but not transcribed" };
 
 /** Milliseconds as `0:04`, `12:31` or `1:02:03`; fractions are cut, so that a clock never runs ahead. */
 export function clock(ms) {
@@ -62,6 +62,11 @@ export function endReason(reason, error) {
   return error ? `error: ${error}` : REASONS[reason] ?? reason;
 }
 
-export function shedding(what) {
-  return SHED[what] ?? `${what} left out`;
+export function missing(reason) {
+  return MISSING[reason] ?? `left out (${reason})`;
+}
+
+export function shedding(what, reason) {
+  if (what === "partials" && reason === "load") return "Busy: words may appear only once they are final";
+  return `Left out: ${what} (${reason})`;
 }
