@@ -28,8 +28,8 @@ def bars(*columns: ProgressColumn) -> Progress:
 
 
 @contextmanager
-def reading_weights(name: str) -> Iterator[weights.Progress]:
-    """Shows how much of the weights has been read. Joining reads them a second time: the bar then begins again."""
+def _reading(name: str) -> Iterator[weights.Progress]:
+    """How much of the weights has been read; then that the model loads, which nobody can measure."""
     known = weights.KNOWN.get(name)
     with bars() as progress:
         task = progress.add_task(f"Checking the weights of {name}", total=known.size if known else None)
@@ -42,9 +42,15 @@ def reading_weights(name: str) -> Iterator[weights.Progress]:
         yield read
 
 
+def find_weights(name: str, settings: Settings) -> weights.Found:
+    """Find, join and check weights as the server would. Raises SetupError."""
+    with _reading(name) as read:
+        return weights.find(name, model_dir=settings.model_dir, download=settings.model_download, progress=read)
+
+
 def engine_for(settings: Settings, clock: Clock) -> LocalEngine:
     """The engine that the settings name. Raises SetupError."""
-    with reading_weights(settings.model) as read:
+    with _reading(settings.model) as read:
         return open_engine(settings, clock, read)
 
 
