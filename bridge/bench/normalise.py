@@ -71,6 +71,7 @@ _REWRITES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], st
         _money,
     ),
     (re.compile(r"(\d)\.(?=\d+\.\d)|(?<=\.)(\d+)\.(?=\d)"), r"\1\2 "),  # 612.555.0142
+    (re.compile(r"(?<=\bat )(\d\d?)\.([0-5]\d)(?!\d|\s*(?:%|percent|[mb]illion))"), r"\1 \2"),  # at 9.30
     (re.compile(r"(?<=\d)\.(?=\d)"), " point "),
     (re.compile(r"(?<=\d):00\b"), " "),  # 3:00
     (re.compile(r"\b((?:[a-z]\.){2,}|[a-z]\.[a-z]\b)"), lambda found: found[0].replace(".", "")),  # a.m.
