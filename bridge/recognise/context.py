@@ -57,11 +57,6 @@ class Context:
             self._length -= len(oldest.samples) + GAP
             self._before = f"{self._before} {oldest.text}"[-PREVIOUS_CHARACTERS:]
 
-    @property
-    def text(self) -> str:
-        """The last words of all that was said."""
-        return " ".join([self._before, *(said.text for said in self._said)])[-PREVIOUS_CHARACTERS:].strip()
-
     def window(self, samples: Samples, room: int) -> Window:
         """`samples` behind as much earlier speech as fits into `room` samples."""
         taken: list[Said] = []

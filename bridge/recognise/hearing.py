@@ -225,13 +225,11 @@ class Hearing:
 
     async def _partial(self, utterance: Utterance, agreement: Agreement) -> None:
         start, known = _in_view(agreement.confirmed, utterance)
-        earlier = agreement.confirmed[: len(agreement.confirmed) - len(known)]
         job = DecodeJob(
             samples=utterance.audio(start, utterance.end),
             urgency=Urgency.PARTIAL,
             deadline=self._clock.monotonic() + PARTIAL_S,
             language=self._tongue.held,
-            previous_text=f"{self._context.text} {joined(earlier)}",
             prefix_text=joined(known),
             keywords=self._options.keywords,
             want_words=True,

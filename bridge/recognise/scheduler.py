@@ -83,6 +83,11 @@ class _Waiting(Generic[P]):
     def rank(self) -> tuple[int, float, int]:
         return RANK[self.plan.job.urgency], self.plan.job.deadline, self.order
 
+    @property
+    def optional(self) -> bool:
+        """Whether finals go first."""
+        return self.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE}
+
 
 class Scheduler(Generic[P]):
     """Fills the `Engine` port over a set of workers.
@@ -97,7 +102,8 @@ class Scheduler(Generic[P]):
         self._max_batch = max_batch
         self._waiting: list[_Waiting[P]] = []
         self._running: set[asyncio.Task[None]] = set()
-        self._settling = 0
+        self._optional = 0
+        """Workers busy with what finals need not wait for."""
         self._order = itertools.count()
         self._load = _Load(clock, workers.count)
         self.stats = SchedulerStats()
@@ -164,14 +170,11 @@ class Scheduler(Generic[P]):
             _resolve(entry.result, None)
 
     def _next_batch(self) -> list[_Waiting[P]]:
-        """The most urgent job and its like. Settling gets one worker at most, and none while anything else waits."""
+        """The most urgent job and its like. One worker is kept for finals: the others' work never makes them wait."""
         ready = sorted(self._waiting, key=lambda entry: entry.rank)
-        if not ready:
+        if not ready or (ready[0].optional and self._optional and self._optional >= self._workers.count - 1):
             return []
-        first = ready[0]
-        if first.plan.job.urgency is Urgency.SETTLE and self._settling:
-            return []
-        like = self._like(first, ready)
+        like = self._like(ready[0], ready)
         for entry in like:
             self._waiting.remove(entry)
         return like
@@ -179,13 +182,12 @@ class Scheduler(Generic[P]):
     def _like(self, first: _Waiting[P], ready: Iterable[_Waiting[P]]) -> list[_Waiting[P]]:
         if first.plan.job.urgency is Urgency.SETTLE:
             return [first]
-        same = [entry for entry in ready if entry.plan.batch_key == first.plan.batch_key]
-        kind = {Urgency.PARTIAL} if first.plan.job.urgency is Urgency.PARTIAL else {Urgency.FINAL, Urgency.SPECULATIVE}
-        return [entry for entry in same if entry.plan.job.urgency in kind][: self._max_batch]
+        rank, key = first.rank[0], first.plan.batch_key
+        return [entry for entry in ready if (entry.rank[0], entry.plan.batch_key) == (rank, key)][: self._max_batch]
 
     async def _run(self, batch: list[_Waiting[P]]) -> None:
-        settling = batch[0].plan.job.urgency is Urgency.SETTLE
-        self._settling += settling
+        optional = batch[0].optional
+        self._optional += optional
         began = self._clock.monotonic()
         self._load.began()
         try:
@@ -195,7 +197,7 @@ class Scheduler(Generic[P]):
         except EngineError as error:
             self._failed(batch, error)
         finally:
-            self._settling -= settling
+            self._optional -= optional
             self._load.ended()
             self.stats.busy_s += self._clock.monotonic() - began
 

@@ -34,6 +34,9 @@ MAX_TOKENS: Final = TEXT_CONTEXT // 2
 """What one window may say."""
 
 
+LONG_RUN: Final = 5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a job will ask of the model; jobs with the same `batch_key` can be decoded together."""
@@ -109,12 +112,13 @@ class Whisper:
         texts = self._tokenizer(job.language or "en")
         prefix = tuple(texts.encode(" " + job.prefix_text.strip())) if job.prefix_text.strip() else ()
         previous = self._previous(texts, job)
+        partial = job.urgency is Urgency.PARTIAL
         return Plan(
             job=job,
-            window_s=window_s(len(job.samples), partial=job.urgency is Urgency.PARTIAL),
+            window_s=window_s(len(job.samples), partial=partial),
             previous=previous,
             prefix=prefix[-MAX_TOKENS // 2 :],
-            cap=min(token_cap(len(job.samples)), MAX_TOKENS),
+            cap=min(token_cap(len(job.samples), partial=partial), MAX_TOKENS),
         )
 
     def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
@@ -122,7 +126,10 @@ class Whisper:
         try:
             raws = self._generate(plans, [self._encode(plan, plan.window_s) for plan in plans])
             for index, (plan, raw) in enumerate(zip(plans, raws, strict=True)):
-                if len(plan.prefix) + len(raw.tokens) >= plan.cap and plan.job.urgency is not Urgency.PARTIAL:
+                if len(plan.prefix) + len(raw.tokens) < plan.cap:
+                    continue
+                whole, raw.tokens = raw.tokens, without_loop(raw.tokens)
+                if len(raw.tokens) == len(whole) and plan.job.urgency is not Urgency.PARTIAL:
                     raws[index] = self._again(plan, raw)
             return [self._read(plan, raw) for plan, raw in zip(plans, raws, strict=True)]
         except Exception as error:
@@ -260,9 +267,14 @@ def _whole_words(pieces: Iterable[DecodedWord]) -> tuple[DecodedWord, ...]:
     return tuple(words)
 
 
-def without_loop(tokens: list[int], *, times: int = 3) -> list[int]:
-    """`tokens` up to the first run that is said `times` times over, the run kept once."""
-    for length in range(1, len(tokens) // times + 1):
+def without_loop(tokens: list[int]) -> list[int]:
+    """`tokens` up to the first run that is said over and over, the run kept once.
+
+    A run of five tokens or more counts when it is said twice, a shorter one from the third time on: people do say
+    "no, no" and "seven seven".
+    """
+    for length in range(1, len(tokens) // 2 + 1):
+        times = 2 if length >= LONG_RUN else 3
         for start in range(len(tokens) - times * length + 1):
             run = tokens[start : start + length]
             if all(tokens[start + k * length : start + (k + 1) * length] == run for k in range(1, times)):

@@ -19,15 +19,17 @@ TAIL_S: Final = 2.0
 BUCKETS_S: Final = (8, 10, 12, 14, 16, 20, 25, FULL_WINDOW_S)
 """Window lengths in use. Jobs of one bucket can be decoded together."""
 
-PARTIAL_TAIL_S: Final = 1.0
-PARTIAL_BUCKETS_S: Final = (4, 5, 6, *BUCKETS_S)
-"""A partial may be wrong once in a while: less tail, smaller windows."""
+PARTIAL_BUCKETS_S: Final = (4, 5, 6, 7, *BUCKETS_S)
+"""A partial may be wrong once in a while: it does with smaller windows."""
 
 LONGEST_S: Final = FULL_WINDOW_S - TAIL_S
 """The longest run of samples a job may carry."""
 
 TOKENS_PER_S: Final = 7
 TOKENS_AT_LEAST: Final = 10
+PARTIAL_TOKENS_PER_S: Final = 5
+PARTIAL_TOKENS_AT_LEAST: Final = 6
+"""A partial that runs away is cut, not decoded again: a lower cap saves its cost."""
 
 PREVIOUS_TOKENS: Final = (0, 16, 32, 64)
 """How many tokens of previous text a decode may carry. CTranslate2 wants the start token at one place in all of a
@@ -36,13 +38,15 @@ batch, so the number is one of a few."""
 
 def window_s(samples: int, *, partial: bool = False) -> int:
     """The window for so many samples: speech plus tail, rounded up to a bucket."""
-    wanted = samples / SAMPLE_RATE + (PARTIAL_TAIL_S if partial else TAIL_S)
+    wanted = samples / SAMPLE_RATE + TAIL_S
     buckets = PARTIAL_BUCKETS_S if partial else BUCKETS_S
     return next((bucket for bucket in buckets if bucket >= wanted), FULL_WINDOW_S)
 
 
-def token_cap(samples: int) -> int:
+def token_cap(samples: int, *, partial: bool = False) -> int:
     """More tokens than so many samples of speech can say: a decode that gets there has run away."""
+    if partial:
+        return PARTIAL_TOKENS_AT_LEAST + round(PARTIAL_TOKENS_PER_S * samples / SAMPLE_RATE)
     return TOKENS_AT_LEAST + round(TOKENS_PER_S * samples / SAMPLE_RATE)
 
 
