@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bridge.errors import SetupError
 from bridge.settings import Settings
-from bridge.store.database import sqlite_file
+from bridge.store.address import sqlite_file
 
 KEY_FILE: Final = "secret.key"
 PURPOSE: Final = b"callbridge webhook secrets at rest"

@@ -61,13 +61,12 @@ def event_row(event: Event, number: int) -> dict[str, Any]:
     }
 
 
-def event_of(row: Row) -> Event:
-    """From a row of `events` joined with its call's `call_id` and `tenant`."""
+def event_of(row: Row, call_id: str, tenant: str) -> Event:
     return Event(
         id=row["id"],
         seq=row["seq"],
-        call_id=row["call_id"],
-        tenant=row["tenant"],
+        call_id=call_id,
+        tenant=tenant,
         time=row["time"],
         body=body_from_dict(row["type"], json.loads(row["body"])),
     )

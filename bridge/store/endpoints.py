@@ -6,28 +6,30 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, exc, select, update
+from sqlalchemy import Connection, delete, exc, select, update
 
 from bridge.errors import ConflictError
 from bridge.model.records import Endpoint
 from bridge.store import codec, tables
-from bridge.store.part import Part, whole
+from bridge.store.part import Part
 from bridge.store.reading import own_endpoint
 
 
 class SqlEndpoints(Part):
     """The `EndpointStore` port."""
 
-    @whole
     async def create_endpoint(self, endpoint: Endpoint) -> None:
         """Raises ConflictError when the id is taken."""
-        async with self._db.write() as connection:
+        row = codec.endpoint_row(endpoint, self._cipher)
+
+        def work(connection: Connection) -> None:
             try:
-                await connection.execute(tables.endpoints.insert(), codec.endpoint_row(endpoint, self._cipher))
+                connection.execute(tables.endpoints.insert(), row)
             except exc.IntegrityError:
                 raise ConflictError(f"webhook endpoint {endpoint.id} exists already") from None
 
-    @whole
+        await self._db.write(work)
+
     async def endpoints(self, tenant: str) -> Sequence[Endpoint]:
         """Oldest first."""
         query = (
@@ -35,33 +37,35 @@ class SqlEndpoints(Part):
             .where(tables.endpoints.c.tenant == tenant)
             .order_by(tables.endpoints.c.created_at, tables.endpoints.c.id)
         )
-        async with self._db.read() as connection:
-            rows = (await connection.execute(query)).mappings()
-            return [codec.endpoint_of(row, self._cipher) for row in rows]
+        rows = await self._db.read(lambda connection: connection.execute(query).mappings().all())
+        return [codec.endpoint_of(row, self._cipher) for row in rows]
 
-    @whole
     async def endpoint(self, tenant: str, endpoint_id: str) -> Endpoint:
-        async with self._db.read() as connection:
-            return codec.endpoint_of(await own_endpoint(connection, tenant, endpoint_id), self._cipher)
+        row = await self._db.read(lambda connection: own_endpoint(connection, tenant, endpoint_id))
+        return codec.endpoint_of(row, self._cipher)
 
-    @whole
     async def update_endpoint(self, tenant: str, endpoint_id: str, changes: Mapping[str, Any]) -> Endpoint:
         """What an endpoint was not sent while it was disabled goes out once it is enabled."""
-        async with self._db.write() as connection:
-            row = await own_endpoint(connection, tenant, endpoint_id)
+
+        def work(connection: Connection) -> Endpoint:
+            row = own_endpoint(connection, tenant, endpoint_id)
             changed = dataclasses.replace(codec.endpoint_of(row, self._cipher), **changes)
             if changes:
                 values = codec.endpoint_row(changed, self._cipher)
-                await connection.execute(
+                connection.execute(
                     update(tables.endpoints)
                     .where(tables.endpoints.c.id == endpoint_id)
                     .values({name: values[name] for name in changes})
                 )
+            return changed
+
+        changed = await self._db.write(work)
         self._want(endpoint_id)
         return changed
 
-    @whole
     async def delete_endpoint(self, tenant: str, endpoint_id: str) -> None:
-        async with self._db.write() as connection:
-            await own_endpoint(connection, tenant, endpoint_id)
-            await connection.execute(delete(tables.endpoints).where(tables.endpoints.c.id == endpoint_id))
+        def work(connection: Connection) -> None:
+            own_endpoint(connection, tenant, endpoint_id)
+            connection.execute(delete(tables.endpoints).where(tables.endpoints.c.id == endpoint_id))
+
+        await self._db.write(work)

@@ -13,13 +13,12 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from bridge.errors import SetupError
-from bridge.store.database import connect, faults
+from bridge.store.address import database_at
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 LOCK: Final = 0x63616C6C
 """Under which PostgreSQL lets one process migrate at a time; "call" in ASCII."""
-
 
 _alone: Final = threading.Lock()
 """Alembic's context belongs to the process."""
@@ -27,29 +26,25 @@ _alone: Final = threading.Lock()
 
 async def migrate(database_url: str) -> None:
     """Raises SetupError when a newer callbridge made the database, StoreError when it does not answer."""
-    await asyncio.to_thread(_migrate_in_thread, database_url)
+    await asyncio.to_thread(_in_thread, database_url)
 
 
-def _migrate_in_thread(database_url: str) -> None:
+def _in_thread(database_url: str) -> None:
     with _alone:
         asyncio.run(_migrate(database_url))
 
 
 async def _migrate(database_url: str) -> None:
-    engine = connect(database_url, pooled=False)
+    database = database_at(database_url)
     try:
-        with faults():
-            async with engine.connect() as connection:
-                await connection.execution_options(immediate=True)  # SQLite: the others wait here
-                async with connection.begin():
-                    if engine.dialect.name == "postgresql":
-                        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-                    await connection.run_sync(_upgrade)
+        await database.write(_upgrade)  # one transaction: on SQLite the others wait for that alone
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     try:

@@ -5,33 +5,32 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from bridge.errors import NotFoundError
 from bridge.model.words import Segment
 from bridge.store import codec, tables
 
 
-async def own_call(connection: AsyncConnection, tenant: str, call_id: str) -> codec.Row:
+def own_call(connection: Connection, tenant: str, call_id: str) -> codec.Row:
     """Raises NotFoundError when the tenant has no such call."""
     query = select(tables.calls).where(tables.calls.c.call_id == call_id, tables.calls.c.tenant == tenant)
-    row = (await connection.execute(query)).mappings().one_or_none()
+    row = (connection.execute(query)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"no call {call_id}")
     return row
 
 
-async def own_endpoint(connection: AsyncConnection, tenant: str, endpoint_id: str) -> codec.Row:
+def own_endpoint(connection: Connection, tenant: str, endpoint_id: str) -> codec.Row:
     """Raises NotFoundError when the tenant has no such endpoint."""
     query = select(tables.endpoints).where(tables.endpoints.c.id == endpoint_id, tables.endpoints.c.tenant == tenant)
-    row = (await connection.execute(query)).mappings().one_or_none()
+    row = (connection.execute(query)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"no webhook endpoint {endpoint_id}")
     return row
 
 
-async def transcripts(connection: AsyncConnection, numbers: Collection[int]) -> dict[int, list[Segment]]:
+def transcripts(connection: Connection, numbers: Collection[int]) -> dict[int, list[Segment]]:
     """By call number, each by start time; empty for a call that has none."""
     query = (
         select(tables.segments)
@@ -39,6 +38,6 @@ async def transcripts(connection: AsyncConnection, numbers: Collection[int]) -> 
         .order_by(tables.segments.c.start_ms, tables.segments.c.leg, tables.segments.c.segment)
     )
     found: defaultdict[int, list[Segment]] = defaultdict(list)
-    for row in (await connection.execute(query)).mappings():
+    for row in (connection.execute(query)).mappings():
         found[row["call"]].append(codec.segment_of(row))
     return found

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy import select
 
 from bridge.ports import Clock, Store
 from bridge.store import codec, tables
+from bridge.store.address import database_at
 from bridge.store.calls import SqlCalls
 from bridge.store.cipher import Cipher
-from bridge.store.database import Database, connect
 from bridge.store.endpoints import SqlEndpoints
 from bridge.store.keys import SqlKeys
 from bridge.store.migrate import migrate
 from bridge.store.outbox import SqlOutbox
-from bridge.store.part import whole
 
 
 class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys):
     """The `Store` port. Faults of the database are StoreError, and worth another try."""
 
-    @whole
     async def ping(self) -> None:
-        async with self._db.write() as connection:
-            insert = self._db.insert(tables.heartbeat)
-            await connection.execute(
-                insert.on_conflict_do_update(index_elements=["id"], set_={"at": insert.excluded.at}),
-                {"id": 1, "at": self._clock.now()},
-            )
+        insert = self._db.insert(tables.heartbeat)
+        beat = insert.on_conflict_do_update(index_elements=["id"], set_={"at": insert.excluded.at})
+        row = {"id": 1, "at": self._clock.now()}
+        await self._db.write(lambda connection: connection.execute(beat, row))
 
     async def close(self) -> None:
-        """Let what is under way end first."""
-        if self._running:
-            await asyncio.wait(self._running)
+        """What is under way ends first."""
         await self._db.close()
 
-    @whole
     async def check_cipher(self) -> None:
         """Raises SetupError when the endpoints' secrets were encrypted with a key that is not here."""
-        async with self._db.read() as connection:
-            rows = (await connection.execute(select(tables.endpoints).limit(1))).mappings().all()
-        for row in rows:
+        query = select(tables.endpoints).limit(1)
+        for row in await self._db.read(lambda connection: connection.execute(query).mappings().all()):
             codec.endpoint_of(row, self._cipher)
 
 
@@ -51,7 +41,7 @@ async def open_store(database_url: str, cipher: Cipher, clock: Clock) -> Store:
     Raises SetupError for what only a person can put right, StoreError when the database does not answer.
     """
     await migrate(database_url)
-    store = SqlStore(Database(connect(database_url)), cipher, clock)
+    store = SqlStore(database_at(database_url), cipher, clock)
     try:
         await store.check_cipher()
     except BaseException:

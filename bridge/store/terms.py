@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Integer,
     MetaData,
     Select,
@@ -27,7 +28,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from bridge.store.tables import calls
@@ -74,11 +74,11 @@ class TermIndex(Protocol):
     number: ColumnElement[int]
     """The call's number, from where the engine sorts and bounds a search by it fastest."""
 
-    async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
+    def put(self, connection: Connection, words: Sequence[tuple[int, Collection[str]]]) -> None:
         """The words of calls, by number; they replace what was there."""
         ...
 
-    async def remove(self, connection: AsyncConnection, number: int) -> None: ...
+    def remove(self, connection: Connection, number: int) -> None: ...
 
     def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
         """`query`, which selects from `calls`, narrowed to calls that hold every word."""
@@ -93,14 +93,14 @@ class SqliteTerms:
 
     number: ColumnElement[int] = _fts.c.rowid
 
-    async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
-        await connection.execute(
+    def put(self, connection: Connection, words: Sequence[tuple[int, Collection[str]]]) -> None:
+        connection.execute(
             text("INSERT OR REPLACE INTO call_terms (rowid, terms) VALUES (:call, :terms)"),
             [{"call": number, "terms": " ".join(sorted(found))} for number, found in words],
         )
 
-    async def remove(self, connection: AsyncConnection, number: int) -> None:
-        await connection.execute(delete(_fts).where(_fts.c.rowid == number))
+    def remove(self, connection: Connection, number: int) -> None:
+        connection.execute(delete(_fts).where(_fts.c.rowid == number))
 
     def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
         # A term holds no quotation mark, so none can end the quoted word early.
@@ -120,15 +120,15 @@ class PostgresTerms:
 
     number: ColumnElement[int] = calls.c.number
 
-    async def put(self, connection: AsyncConnection, words: Sequence[tuple[int, Collection[str]]]) -> None:
+    def put(self, connection: Connection, words: Sequence[tuple[int, Collection[str]]]) -> None:
         insert = postgresql.insert(_arrays)
-        await connection.execute(
+        connection.execute(
             insert.on_conflict_do_update(index_elements=["call"], set_={"terms": insert.excluded.terms}),
             [{"call": number, "terms": sorted(found)} for number, found in words],
         )
 
-    async def remove(self, connection: AsyncConnection, number: int) -> None:
-        await connection.execute(delete(_arrays).where(_arrays.c.call == number))
+    def remove(self, connection: Connection, number: int) -> None:
+        connection.execute(delete(_arrays).where(_arrays.c.call == number))
 
     def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
         return query.join(_arrays, _arrays.c.call == calls.c.number).where(_arrays.c.terms.contains(sorted(wanted)))

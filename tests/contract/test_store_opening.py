@@ -7,7 +7,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -15,13 +17,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from bridge.errors import SetupError, StoreError
+from bridge.store.address import database_at
 from bridge.store.cipher import Cipher
-from bridge.store.database import connect
 from bridge.store.sql import open_store
 from bridge.store.tables import metadata
 from tests.clock import VirtualClock
 from tests.contract.builders import an_endpoint
 from tests.story import Story, started
+
+Answer = TypeVar("Answer")
 
 OPEN = """
 import asyncio, sys
@@ -36,6 +40,15 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def in_database(database_url: str, work: Callable[[Connection], Answer]) -> Answer:
+    """One transaction beside the store."""
+    database = database_at(database_url)
+    try:
+        return await database.write(work)
+    finally:
+        await database.close()
 
 
 async def test_processes_that_start_at_once(database_url: str, clock: VirtualClock) -> None:
@@ -56,7 +69,6 @@ async def test_migrations_make_the_tables_that_the_code_expects(database_url: st
     """Nothing is left for a migration to do; the word index, which differs by engine, is made beside them."""
     store = await open_store(database_url, Cipher(["test key"]), clock)
     await store.close()
-    engine = connect(database_url, pooled=False)
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(
@@ -68,18 +80,14 @@ async def test_migrations_make_the_tables_that_the_code_expects(database_url: st
         )
         return list(compare_metadata(context, metadata))
 
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-    await engine.dispose()
+    assert await in_database(database_url, differences) == []
 
 
 async def test_a_newer_callbridges_database(database_url: str, clock: VirtualClock) -> None:
     """It is left alone, and the error says what to do."""
     await (await open_store(database_url, Cipher(["test key"]), clock)).close()
-    engine = connect(database_url, pooled=False)
-    async with engine.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    await engine.dispose()
+    newer = text("UPDATE alembic_version SET version_num = '9999'")
+    await in_database(database_url, lambda connection: connection.execute(newer))
     with pytest.raises(SetupError, match="newer callbridge"):
         await open_store(database_url, Cipher(["test key"]), clock)
 
@@ -90,10 +98,8 @@ async def test_webhook_secrets_at_rest(database_url: str, clock: VirtualClock) -
     await store.create_endpoint(an_endpoint(secrets=("whsec_open sesame",)))
     await store.close()
 
-    engine = connect(database_url, pooled=False)
-    async with engine.connect() as connection:
-        [row] = (await connection.execute(text("SELECT * FROM endpoints"))).all()
-    await engine.dispose()
+    everything = text("SELECT * FROM endpoints")
+    [row] = await in_database(database_url, lambda connection: connection.execute(everything).all())
     assert "sesame" not in str(row)
 
     with pytest.raises(SetupError, match="CALLBRIDGE_SECRET_KEY"):
@@ -140,16 +146,12 @@ async def test_sqlite_is_safe_and_private(tmp_path: Path, clock: VirtualClock) -
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     await store.close()
-    engine = connect(f"sqlite:///{path}")
-    async with engine.connect() as connection:
-        for pragma, value in {
-            "journal_mode": "wal",
-            "synchronous": 2,
-            "foreign_keys": 1,
-            "busy_timeout": 10_000,
-        }.items():
-            assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar() == value
-    await engine.dispose()
+
+    def settings(connection: Connection) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        return [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
+
+    assert await in_database(f"sqlite:///{path}", settings) == ["wal", 2, 1, 10_000]
 
 
 async def test_a_sqlite_writer_waits_for_another_process(tmp_path: Path, clock: VirtualClock) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Select, select, text
 
 from bridge.model.records import CallFilter, CallStatus
 from bridge.ports import Store
 from bridge.store import listing, outbox, tables
-from bridge.store.terms import PostgresTerms, SqliteTerms
+from bridge.store.sqlite import SqliteDatabase
 from tests.story import START
 
 CURSOR_BY_START = "WzE4MDAwMDAwMDAwMDBd"  # [1800000000000]
@@ -20,15 +19,23 @@ CURSOR_BY_END = "WzE4MDAwMDAwMDAuNSwxXQ"  # [1800000000.5,1]
 
 async def plan_of(store: Any, query: Select[Any]) -> str:
     """What the engine means to do; PostgreSQL is told that tables are too large to read through or to sort."""
-    is_sqlite = store._db.is_sqlite
-    dialect = sqlite.dialect() if is_sqlite else postgresql.dialect()  # type: ignore[no-untyped-call]
-    written = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    async with store._db.read() as connection:
-        if not is_sqlite:
+
+    def work(connection: Connection) -> str:
+        written = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+        how = "QUERY PLAN "
+        if connection.dialect.name == "postgresql":
+            how = ""
             for method in ("seqscan", "sort", "bitmapscan"):
-                await connection.execute(text(f"SET LOCAL enable_{method} = off"))
-        rows = await connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{written}")
+                connection.execute(text(f"SET LOCAL enable_{method} = off"))
+        rows = connection.execute(text(f"EXPLAIN {how}{written}".replace(":", "\\:")))
         return "\n".join(str(row[-1]) for row in rows)
+
+    plan: str = await store._db.read(work)
+    return plan
+
+
+def is_sqlite(store: Any) -> bool:
+    return isinstance(store._db, SqliteDatabase)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,7 @@ async def plan_of(store: Any, query: Select[Any]) -> str:
 )
 async def test_a_list_reads_an_index_in_order(store: Store, wanted: CallFilter, cursor: str | None, index: str) -> None:
     """The page is the first rows of an index: nothing is read through, nothing is sorted."""
-    terms = SqliteTerms() if store._db.is_sqlite else PostgresTerms()  # type: ignore[attr-defined]
+    terms = store._db.terms  # type: ignore[attr-defined]
     plan = await plan_of(store, listing.query("acme", wanted, cursor=cursor, limit=50, index=terms))
     assert index in plan
     for costly in ("SCAN calls", "Seq Scan", "TEMP B-TREE", "Sort"):
@@ -60,17 +67,22 @@ async def test_a_list_reads_an_index_in_order(store: Store, wanted: CallFilter, 
 
 async def test_a_search_reads_the_word_index(store: Store) -> None:
     """SQLite reads matches by number, newest first; PostgreSQL has the words in an inverted index."""
-    if store._db.is_sqlite:  # type: ignore[attr-defined]
-        query = listing.query("acme", CallFilter(text="refund"), cursor=CURSOR_BY_START, limit=50, index=SqliteTerms())
+    if is_sqlite(store):
+        query = listing.query(
+            "acme", CallFilter(text="refund"), cursor=CURSOR_BY_START, limit=50, index=SqliteDatabase.terms
+        )
         plan = await plan_of(store, query)
         assert "call_terms VIRTUAL TABLE INDEX" in plan
         assert "calls USING INTEGER PRIMARY KEY" in plan
         assert "TEMP B-TREE" not in plan
         return
-    async with store._db.read() as connection:  # type: ignore[attr-defined]
-        await connection.execute(text("SET LOCAL enable_seqscan = off"))
-        rows = await connection.execute(text("EXPLAIN SELECT call FROM call_terms WHERE terms @> ARRAY['refund']"))
-        assert "ix_call_terms_terms" in "\n".join(row[0] for row in rows)
+
+    def work(connection: Connection) -> str:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = connection.execute(text("EXPLAIN SELECT call FROM call_terms WHERE terms @> ARRAY['refund']"))
+        return "\n".join(row[0] for row in rows)
+
+    assert "ix_call_terms_terms" in await store._db.read(work)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +112,7 @@ async def test_a_search_reads_the_word_index(store: Store) -> None:
 async def test_work_reads_an_index(store: Store, query: Select[Any], index: str) -> None:
     """However much has been delivered, settled or said, only what is asked for is read."""
     plan = await plan_of(store, query)
-    if store._db.is_sqlite:  # type: ignore[attr-defined]
+    if is_sqlite(store):
         index = index.replace("pk_events", "sqlite_autoindex_events_1")  # SQLite names an unnamed key's index itself
     assert index in plan
     for costly in ("Seq Scan on deliveries", "Seq Scan on calls", "SCAN deliveries", "SCAN events", "TEMP B-TREE"):

@@ -1,0 +1,162 @@
+"""A batch of events, written: about ten statements, however many events of however many calls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from bridge.model.events import Event
+from bridge.model.records import CallRecord, CallStatus
+from bridge.model.words import Segment
+from bridge.store import codec, tables
+from bridge.store.changes import Changes, Wish, deliveries_of
+from bridge.store.database import Database
+from bridge.store.numbers import call_number
+from bridge.store.reading import transcripts
+from bridge.store.terms import terms
+
+
+def append(database: Database, connection: Connection, events: Sequence[Event]) -> bool:
+    """Keep events and what follows from them; whether there is something to deliver.
+
+    Raises ConflictError or NotFoundError when one event has no place.
+    """
+    known = lock_calls(connection, {event.call_id for event in events})
+    numbers = {row["call_id"]: row["number"] for row in known}
+    changes = Changes({row["call_id"]: codec.call_of(row) for row in known})
+    fresh = _without_kept(connection, events, changes.calls, numbers)
+    if not fresh:
+        return False
+    for event in fresh:
+        changes.add(event)
+    numbers |= _new_numbers(connection, [changes.calls[call_id] for call_id in changes.started])
+    _write_calls(connection, changes, numbers, {event.call_id for event in fresh})
+    connection.execute(tables.events.insert(), [codec.event_row(event, numbers[event.call_id]) for event in fresh])
+    _write_segments(database, connection, changes, numbers)
+    texts = _index(database, connection, changes, numbers)
+    told = deliveries_of(fresh, changes.calls, texts, _wishes(connection, changes.calls.values()))
+    if told:
+        insert = database.insert(tables.deliveries).on_conflict_do_nothing()
+        connection.execute(insert, [codec.delivery_row(delivery) for delivery in told])
+    return bool(told)
+
+
+def lock_calls(connection: Connection, call_ids: Collection[str]) -> Sequence[codec.Row]:
+    """Rows of `calls`, held against other writers until the transaction ends; in one order, so that none deadlock."""
+    query = (
+        select(tables.calls)
+        .where(tables.calls.c.call_id.in_(call_ids))
+        .order_by(tables.calls.c.number)
+        .with_for_update()
+    )
+    return connection.execute(query).mappings().all()
+
+
+def _without_kept(
+    connection: Connection, events: Sequence[Event], known: Mapping[str, CallRecord], numbers: Mapping[str, int]
+) -> list[Event]:
+    """`events` without those that are in the database already: the writer was cut off before it heard so."""
+    repeated = [event for event in events if event.call_id in known and event.seq <= known[event.call_id].last_seq]
+    if not repeated:
+        return list(events)
+    asked = select(tables.events.c.id).where(
+        tables.events.c.call.in_({numbers[event.call_id] for event in repeated}),
+        tables.events.c.seq.in_({event.seq for event in repeated}),
+    )
+    kept = set(connection.execute(asked).scalars())
+    return [event for event in events if event.id not in kept]
+
+
+def _new_numbers(connection: Connection, started: Iterable[CallRecord]) -> dict[str, int]:
+    wanted = {call.call_id: call_number(call.call_id, call.started_at) for call in started}
+    if not wanted:
+        return {}
+    asked = select(tables.calls.c.number).where(tables.calls.c.number.in_(wanted.values()))
+    taken = set(connection.execute(asked).scalars())
+    numbers: dict[str, int] = {}
+    for call_id, number in wanted.items():
+        free = number
+        while free in taken:
+            free += 1
+        taken.add(free)
+        numbers[call_id] = free
+    return numbers
+
+
+CHANGING = ("status", "ended_at", "reason", "error", "duration_ms", "last_seq")
+
+
+def _write_calls(
+    connection: Connection, changes: Changes, numbers: Mapping[str, int], touched: Collection[str]
+) -> None:
+    rows = {call_id: codec.call_row(changes.calls[call_id], numbers[call_id]) for call_id in touched}
+    if changes.started:
+        connection.execute(tables.calls.insert(), [rows.pop(call_id) for call_id in changes.started])
+    if rows:
+        connection.execute(
+            update(tables.calls)
+            .where(tables.calls.c.number == bindparam("at"))
+            .values({name: bindparam(f"new_{name}") for name in CHANGING}),
+            [{"at": row["number"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows.values()],
+        )
+
+
+def _write_segments(database: Database, connection: Connection, changes: Changes, numbers: Mapping[str, int]) -> None:
+    here = (
+        tables.segments.c.call == bindparam("c"),
+        tables.segments.c.leg == bindparam("l"),
+        tables.segments.c.segment == bindparam("s"),
+    )
+    if changes.gone:
+        connection.execute(
+            delete(tables.segments).where(*here),
+            [{"c": numbers[call_id], "l": leg, "s": segment} for call_id, leg, segment in changes.gone],
+        )
+    if changes.kept:
+        insert = database.insert(tables.segments)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=list(tables.segments.primary_key),
+                set_={c.name: insert.excluded[c.name] for c in tables.segments.c if not c.primary_key},
+            ),
+            [codec.segment_row(segment, numbers[key[0]]) for key, segment in changes.kept.items()],
+        )
+    if changes.speakers:
+        connection.execute(
+            update(tables.segments).where(*here).values(speaker=bindparam("name")),
+            [
+                {"c": numbers[call_id], "l": leg, "s": segment, "name": name}
+                for (call_id, leg, segment), name in changes.speakers.items()
+            ],
+        )
+
+
+def _index(
+    database: Database, connection: Connection, changes: Changes, numbers: Mapping[str, int]
+) -> dict[str, list[Segment]]:
+    """Make ended calls findable by their words; the transcripts of those are the answer, by call_id.
+
+    A call is indexed at its end and whenever its words change after it, not with each final: on PostgreSQL every
+    change to a row writes all its words into the index again.
+    """
+    ended = {
+        call_id
+        for call_id in changes.rewritten() | changes.ended.keys()
+        if changes.calls[call_id].status is not CallStatus.IN_PROGRESS
+    }
+    if not ended:
+        return {}
+    read = transcripts(connection, [numbers[call_id] for call_id in ended])
+    texts = {call_id: read[numbers[call_id]] for call_id in ended}
+    database.terms.put(
+        connection, [(numbers[call_id], terms(*(s.text for s in said))) for call_id, said in texts.items()]
+    )
+    return texts
+
+
+def _wishes(connection: Connection, touched: Iterable[CallRecord]) -> list[Wish]:
+    query = select(tables.endpoints.c.id, tables.endpoints.c.tenant, tables.endpoints.c.events).where(
+        tables.endpoints.c.tenant.in_({call.tenant for call in touched}), tables.endpoints.c.enabled
+    )
+    return [codec.wish_of(row) for row in connection.execute(query).mappings()]
