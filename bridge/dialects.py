@@ -12,9 +12,9 @@ from typing import Final
 
 from bridge.carrier.side import SideMaker
 from bridge.carrier.twilio import TwilioSide
+from bridge.ingest import twilio_signature
 from bridge.ingest.conversation import Conversation, Handshake
 from bridge.ingest.twilio import TwilioStream
-from bridge.ingest.twilio_signature import upgrade_is_signed
 from bridge.settings import Settings
 
 
@@ -32,6 +32,10 @@ class Proof(StrEnum):
     SIGNATURE = "signature"
     """The carrier signs its upgrade; checked, and then required, once its secret is set."""
     BEARER = "Authorization: Bearer"
+    BARE = "Authorization"
+    """With or without `Bearer`."""
+    BASIC = "Authorization: Basic"
+    """The credential is the password; the user's name is of no account."""
     QUERY = "?token="
     PARAMETER = "token parameter"
     """A custom parameter of the stream's start: nothing is heard before it has been checked."""
@@ -51,8 +55,8 @@ class Dialect:
     """Our half of a conversation."""
     speak: SideMaker
     """The carrier's half."""
-    signed: Callable[[Handshake, Settings], bool | None] = lambda _handshake, _settings: None
-    """Whether the upgrade's signature is right; None where no secret is set to check it with."""
+    signed: Callable[[Handshake, Settings, float], bool | None] = lambda _handshake, _settings, _now: None
+    """Whether the upgrade's signature is right at a Unix time; None where no secret is set to check it with."""
     subprotocols: tuple[str, ...] = ()
     """All names the carrier may offer; the one it does is answered, and none is required."""
 
@@ -61,9 +65,11 @@ class Dialect:
         return f"/v1/media/{self.name}"
 
 
-def _twilio_signed(handshake: Handshake, settings: Settings) -> bool | None:
+def _twilio_signed(handshake: Handshake, settings: Settings, _now: float) -> bool | None:
     secret = settings.twilio_auth_token
-    return None if secret is None else upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers)
+    if secret is None:
+        return None
+    return twilio_signature.upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers)
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {

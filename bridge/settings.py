@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,9 @@ from pydantic_settings import (
 from bridge.errors import SetupError
 
 PREFIX = "CALLBRIDGE_"
+
+ED25519_KEY_BYTES = 32
+"""RFC 8032 §5.1.5."""
 
 
 class Settings(BaseSettings):
@@ -57,6 +61,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")
     twilio_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Twilio-Signature")
+    signalwire_signing_key: SecretStr | None = Field(
+        None, description="turns on the check of X-SignalWire-Signature on webhooks"
+    )
+    telnyx_public_key: str | None = Field(None, description="turns on the check of Telnyx's signature on webhooks")
+    plivo_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Plivo-Signature-V3")
+    vonage_signature_secret: SecretStr | None = Field(None, description="turns on the check of Vonage's signed JWT")
     speech_hangover_ms: int = Field(500, ge=100, le=5000, description="silence that ends a stretch of speech")
     idle_timeout_s: float = Field(30, gt=0, description="a media socket that says nothing for so long ends its call")
     start_timeout_s: float = Field(10, gt=0, description="how long a media socket may take to start its stream")
@@ -79,6 +89,19 @@ class Settings(BaseSettings):
     def _database_url(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
             raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("telnyx_public_key")
+    @classmethod
+    def _telnyx_public_key(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            size = len(base64.b64decode(value, validate=True))
+        except ValueError:
+            size = 0
+        if size != ED25519_KEY_BYTES:
+            raise ValueError("must be the public key from Telnyx's portal: 32 bytes in base64")
         return value
 
     @field_validator("events_url")

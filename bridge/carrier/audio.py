@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +16,22 @@ import soxr
 from bridge.errors import InvalidRequestError
 from bridge.model.stream import Encoding, Leg, MediaFormat
 from callcodecs import g711
+from callcodecs.decoder import Pcm
+from callcodecs.g722 import G722Encoder
+from callcodecs.l16 import encode_l16
+from callcodecs.opus import OpusEncoder
 
 FRAME_MS: Final = 20
 
-ENCODERS: Final[Mapping[Encoding, Callable[[npt.NDArray[np.int16]], bytes]]] = {
-    Encoding.PCMU: g711.encode_ulaw,
-    Encoding.PCMA: g711.encode_alaw,
-    Encoding.L16_LE: lambda samples: samples.astype("<i2").tobytes(),
+ENCODERS: Final[Mapping[Encoding, Callable[[], Callable[[Pcm], bytes]]]] = {
+    Encoding.PCMU: lambda: g711.encode_ulaw,
+    Encoding.PCMA: lambda: g711.encode_alaw,
+    Encoding.L16_LE: lambda: partial(encode_l16, order="little"),
+    Encoding.L16_BE: lambda: partial(encode_l16, order="big"),
+    Encoding.G722: lambda: G722Encoder().encode,
+    Encoding.OPUS: lambda: OpusEncoder().encode,
 }
+"""What makes an encoder for one leg, which takes its frames in order (Opus: of 20 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,13 @@ class CallAudio:
 
     legs: Mapping[Leg, npt.NDArray[np.int16]]
     sample_rate: int
+
+    def on_line(self, legs: Collection[Leg]) -> CallAudio:
+        """What a line of `legs` carries of it: each leg by itself, or all of them mixed for `MIXED`."""
+        if Leg.MIXED not in legs:
+            return CallAudio({leg: samples for leg, samples in self.legs.items() if leg in legs}, self.sample_rate)
+        total = np.sum([samples.astype(np.int32) for samples in self.legs.values()], axis=0)
+        return CallAudio({Leg.MIXED: np.clip(total, -32768, 32767).astype(np.int16)}, self.sample_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,6 @@ def encode(audio: CallAudio, wanted: MediaFormat, *, frame_ms: int = FRAME_MS) -
 def _payloads(samples: npt.NDArray[np.int16], rate: int, wanted: MediaFormat, step: int) -> list[bytes]:
     if rate != wanted.sample_rate:
         samples = soxr.resample(samples, rate, wanted.sample_rate)
-    samples = np.pad(samples, (0, -len(samples) % step))
-    run = ENCODERS[wanted.encoding](np.ascontiguousarray(samples))
-    width = len(run) // max(len(samples), 1) * step
-    return [run[at : at + width] for at in range(0, len(run), width or 1)]
+    samples = np.ascontiguousarray(np.pad(samples, (0, -len(samples) % step)))
+    encoder = ENCODERS[wanted.encoding]()
+    return [encoder(samples[at : at + step]) for at in range(0, len(samples), step)]

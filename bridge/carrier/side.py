@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from bridge.carrier.audio import EncodedAudio
+from bridge.carrier.audio import CallAudio, EncodedAudio, encode
+from bridge.errors import InvalidRequestError
 from bridge.model.stream import Leg, MediaFormat
 
 Message: TypeAlias = str | bytes
@@ -24,9 +26,13 @@ class Dialled:
     """A bridge credential, sent where the dialect can carry one."""
     secret: str | None = None
     """What the carrier signs its upgrade with."""
+    media_format: MediaFormat | None = None
+    """What the audio is encoded in, where the dialect leaves a choice; None: what the carrier usually sends."""
     carrier_call_id: str = field(default_factory=lambda: secrets.token_hex(16))
     """32 hex digits, like `stream_id`; each dialect dresses them its own way."""
     stream_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    placed_at: float = field(default_factory=time.time)
+    """Unix seconds, for what a carrier signs with a time."""
 
 
 class CarrierSide(Protocol):
@@ -34,6 +40,10 @@ class CarrierSide(Protocol):
 
     media_format: MediaFormat
     """What audio has to be encoded to."""
+    frame_ms: int
+    """How much of it goes into one message."""
+    legs: tuple[Leg, ...]
+    """Whose voices the line carries: those of the call, or what the dialect makes of them."""
 
     def headers(self, url: str) -> Mapping[str, str]:
         """What goes with the upgrade to `url`."""
@@ -57,6 +67,22 @@ class CarrierSide(Protocol):
 
 
 SideMaker: TypeAlias = Callable[[Dialled], CarrierSide]
+
+
+def chosen_format(call: Dialled, offered: Sequence[MediaFormat]) -> MediaFormat:
+    """The call's format, or the first of what the dialect offers. Raises InvalidRequestError for any other."""
+    wanted = call.media_format or offered[0]
+    if wanted not in offered:
+        known = ", ".join(f"{each.encoding} at {each.sample_rate} Hz" for each in offered)
+        raise InvalidRequestError(
+            f"{wanted.encoding} at {wanted.sample_rate} Hz is not sent in this dialect; {known} are"
+        )
+    return wanted
+
+
+def encode_for(side: CarrierSide, audio: CallAudio) -> EncodedAudio:
+    """A recording as `side` puts it on the line."""
+    return encode(audio.on_line(side.legs), side.media_format, frame_ms=side.frame_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from bridge.carrier.audio import FRAME_MS
 from bridge.carrier.side import Dialled
 from bridge.ingest.twilio_signature import SIGNATURE, sign
 from bridge.model.stream import Encoding, Leg, MediaFormat
@@ -19,9 +20,11 @@ class TwilioSide:
     """One call, as Twilio tells it."""
 
     media_format = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
+    frame_ms = FRAME_MS
 
     def __init__(self, call: Dialled) -> None:
         self._call = call
+        self.legs = call.legs
         self._stream = f"MZ{call.stream_id}"
         self._ids = {"accountSid": ACCOUNT, "callSid": f"CA{call.carrier_call_id}"}
         self._said = 0

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from bridge.carrier.audio import CallAudio, encode, read_call
+from bridge.carrier.audio import CallAudio, read_call
 from bridge.carrier.place import CallReport, Manner, place_call
-from bridge.carrier.side import Dialled
+from bridge.carrier.side import Dialled, encode_for
 from bridge.cli import example
 from bridge.cli.progress import audio_bar
 from bridge.clock import SystemClock
@@ -76,7 +76,7 @@ def command(
 
 async def _play(url: str, recording: CallAudio, dialect: Dialect, call: Dialled, speed: float) -> CallReport:
     side = dialect.speak(call)
-    audio = encode(recording, side.media_format)
+    audio = encode_for(side, recording)
     with audio_bar("Calling", audio.duration_ms) as sent:
         return await place_call(
             url,

@@ -7,15 +7,15 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from typing import Final
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
+
+from bridge.ingest.signatures import same, spellings
 
 SIGNATURE: Final = "X-Twilio-Signature"
 SETTINGS: Final = "X-Twilio-Webhooks-Signature-Settings"
 """`key=<id>,algorithm=HMAC_SHA256`, sent when the secret is a shared key's; absent means SHA-1 and the auth token."""
 
 HASHES: Final = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
-SECURE: Final = {"ws": "wss", "http": "https"}
-PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 
 def sign(secret: str, url: str, form: Iterable[tuple[str, str]] = (), *, algorithm: str = "HMAC_SHA1") -> str:
@@ -41,7 +41,7 @@ def form_is_signed(secret: str, url: str, form: Iterable[tuple[str, str]], heade
 def body_is_signed(secret: str, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
     """Whether a webhook whose URL names its body's hash (`bodySHA256`) was signed: then the URL alone is."""
     named = parse_qs(urlsplit(url).query).get("bodySHA256", [""])[0]
-    return _same(hashlib.sha256(body).hexdigest(), named.lower()) and _matches(secret, url, (), headers)
+    return same(hashlib.sha256(body).hexdigest(), named.lower()) and _matches(secret, url, (), headers)
 
 
 def _matches(secret: str, url: str, form: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> bool:
@@ -49,7 +49,7 @@ def _matches(secret: str, url: str, form: Iterable[tuple[str, str]], headers: Ma
     if algorithm not in HASHES:
         return False
     given = headers.get(SIGNATURE, "")
-    return any(_same(sign(secret, spelt, form, algorithm=algorithm), given) for spelt in _spellings(url))
+    return any(same(sign(secret, spelt, form, algorithm=algorithm), given) for spelt in spellings(url))
 
 
 def _algorithm(settings: str) -> str:
@@ -58,19 +58,3 @@ def _algorithm(settings: str) -> str:
         if name.strip() == "algorithm" and value.strip():
             return value.strip().upper()
     return "HMAC_SHA1"
-
-
-def _spellings(url: str) -> Iterable[str]:
-    """What Twilio may have signed for `url`: TLS may end before us, and the usual port stands there or not."""
-    found = urlsplit(url)
-    for scheme in dict.fromkeys((found.scheme, SECURE.get(found.scheme, found.scheme))):
-        usual = f":{PORTS.get(scheme, '')}"
-        bare = found.netloc.removesuffix(usual)
-        yield urlunsplit(found._replace(scheme=scheme, netloc=bare))
-        if ":" not in bare.rpartition("]")[2]:  # behind the brackets of an IPv6 address
-            yield urlunsplit(found._replace(scheme=scheme, netloc=bare + usual))
-
-
-def _same(expected: str, given: str) -> bool:
-    """In constant time; bytes, because a peer's header need not be ASCII."""
-    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))

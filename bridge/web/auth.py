@@ -124,15 +124,16 @@ class Auth:
         bootstrap = settings.bootstrap_key
         self._bootstrap = hash_key(bootstrap.get_secret_value()) if bootstrap else None
 
-    async def principal(self, request: web.Request) -> Principal:
+    async def principal(self, request: web.Request, *, authorization: str | None = None) -> Principal:
         """Whoever sent this request: `Authorization: Bearer` (key or token), else `?token=` (a token only).
 
-        Raises UnauthorisedError.
+        `authorization` is read in place of the request's own header. Raises UnauthorisedError.
         """
         if self._settings.auth == "off":
             self._refuse_strangers(request)
             return _everybody()
-        scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+        header = request.headers.get("Authorization", "") if authorization is None else authorization
+        scheme, _, credential = header.partition(" ")
         if credential:
             found = await self.identify(credential.strip()) if scheme.lower() == "bearer" else None
         else:

@@ -18,6 +18,7 @@ from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
 from bridge.model.stream import StreamStarted
 from bridge.settings import Settings
 from bridge.web.auth import DEFAULT_TENANT, Principal, Scope
+from bridge.web.authorization import as_bearer
 from bridge.web.context import CONTEXT, Context
 from bridge.web.media_socket import MediaSocket
 
@@ -115,14 +116,15 @@ async def _admit(request: web.Request, dialect: Dialect, handshake: Handshake, c
     senders can call the same address. Raises CarrierAuthError, UnauthorisedError, ForbiddenError.
     """
     presented = "Authorization" in request.headers or TOKEN in request.query
-    signed = dialect.signed(handshake, context.settings)
+    signed = dialect.signed(handshake, context.settings, context.clock.now())
     if signed:
         return Principal(tenant=DEFAULT_TENANT, scopes=frozenset({Scope.MEDIA}), identity=dialect.name)
     if signed is False and not presented:
         raise CarrierAuthError("the signature of this upgrade is missing or wrong")
     if not presented and Proof.PARAMETER in dialect.proofs and context.settings.auth != "off":
         return None
-    principal = await context.auth.principal(request)
+    authorization = as_bearer(request.headers.get("Authorization", ""), dialect.proofs)
+    principal = await context.auth.principal(request, authorization=authorization)
     principal.need(Scope.MEDIA)
     return principal
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.carrier.audio import CallAudio, encode
+from bridge.carrier.audio import CallAudio
 from bridge.carrier.place import Manner, place_call
-from bridge.carrier.side import Dialled
+from bridge.carrier.side import Dialled, encode_for
 from bridge.clock import SystemClock
 from bridge.dialects import DIALECTS
 from bridge.model.stream import Leg
@@ -32,7 +32,7 @@ async def test_a_call_in_every_dialect(serve_media: ServeMedia, dialect: Any, le
     """Whose call, which parties, what format, every byte of every party in order: as the carrier sent it."""
     server = await serve_media()
     side = dialect.speak(Dialled(legs=legs, token=API_KEY, parameters={"metadata.queue": "sales"}))
-    audio = encode(speech(legs), side.media_format)
+    audio = encode_for(side, speech(legs))
     url = server.url.replace("http", "ws") + dialect.path
     report = await place_call(
         url, audio, side, clock=SystemClock(), manner=Manner(speed=math.inf), subprotocols=dialect.subprotocols
@@ -41,10 +41,10 @@ async def test_a_call_in_every_dialect(serve_media: ServeMedia, dialect: Any, le
     assert report.close_code == 1000
     assert heard.tenant == "acme"
     assert heard.started.carrier == dialect.name
-    assert heard.started.legs == legs
+    assert heard.started.legs == side.legs
     assert heard.started.media_format == side.media_format
     assert heard.started.parameters == {"metadata.queue": "sales"}
-    for leg in legs:
+    for leg in side.legs:
         sent = b"".join(frame[leg] for frame in audio.frames)
         assert b"".join(chunk.payload for chunk in heard.chunks(leg)) == sent
     assert len(heard.stop_reasons) == 1

@@ -15,8 +15,9 @@ from bridge.model.stream import DtmfDigit, MarkReached, MediaChunk, StreamItem, 
 from tests.wire import name, read, recordings
 
 
-def listener(file: Path) -> Conversation:
-    return DIALECTS[file.parent.name].hear(Handshake(url="wss://calls.example.org/", headers={}, query={}))
+def listener(file: Path, heading: dict[str, Any]) -> Conversation:
+    handshake = Handshake(url="wss://calls.example.org/", headers={}, query=heading.get("query", {}))
+    return DIALECTS[file.parent.name].hear(handshake)
 
 
 def of(kind: type, items: list[StreamItem]) -> Iterator[Any]:
@@ -27,7 +28,7 @@ def of(kind: type, items: list[StreamItem]) -> Iterator[Any]:
 def test_what_a_good_conversation_says(file: Path) -> None:
     """All that was recorded is heard, in order, and nothing else."""
     heading, messages = read(file)
-    hearing = listener(file)
+    hearing = listener(file, heading)
     items = [item for message in messages for item in hearing.receive(message)]
     started = next(of(StreamStarted, items), None)
     chunks = list(of(MediaChunk, items))
@@ -51,7 +52,7 @@ def test_what_a_good_conversation_says(file: Path) -> None:
 def test_what_a_carrier_must_not_send(file: Path) -> None:
     """The last message fails the call by name; all before it was good, and the conversation is as it was."""
     heading, messages = read(file)
-    hearing = listener(file)
+    hearing = listener(file, heading)
     for message in messages[:-1]:
         hearing.receive(message)
     before = vars(hearing).copy()

@@ -1,0 +1,30 @@
+"""What checking a carrier's signature takes, whoever the carrier is."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+SECURE: Final = {"ws": "wss", "http": "https"}
+PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+
+MAX_AGE_S: Final = 300.0
+"""How far a signed time may lie from ours, on either side: what is older may be a replay."""
+
+
+def spellings(url: str) -> Iterable[str]:
+    """What may have been signed for `url`: TLS may end before us, and the usual port stands there or not."""
+    found = urlsplit(url)
+    for scheme in dict.fromkeys((found.scheme, SECURE.get(found.scheme, found.scheme))):
+        usual = f":{PORTS.get(scheme, '')}"
+        bare = found.netloc.removesuffix(usual)
+        yield urlunsplit(found._replace(scheme=scheme, netloc=bare))
+        if ":" not in bare.rpartition("]")[2]:  # behind the brackets of an IPv6 address
+            yield urlunsplit(found._replace(scheme=scheme, netloc=bare + usual))
+
+
+def same(expected: str, given: str) -> bool:
+    """In constant time; bytes, because a peer's header need not be ASCII."""
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
