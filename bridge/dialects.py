@@ -11,9 +11,11 @@ from enum import StrEnum
 from typing import Final
 
 from bridge.carrier.side import SideMaker
+from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.ingest import twilio_signature
 from bridge.ingest.conversation import Conversation, Handshake
+from bridge.ingest.telnyx import TelnyxStream
 from bridge.ingest.twilio import TwilioStream
 from bridge.settings import Settings
 
@@ -84,6 +86,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             hear=lambda _handshake: TwilioStream(),
             speak=TwilioSide,
             signed=_twilio_signed,
+        ),
+        Dialect(
+            name="telnyx",
+            title="Telnyx media streaming",
+            summary="TeXML <Stream> and streaming_start: both parties, in the call's own codec",
+            frames=Frames.TEXT,
+            proofs=(Proof.BEARER, Proof.BARE, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: TelnyxStream(handshake.query),
+            speak=TelnyxSide,
         ),
     )
 }

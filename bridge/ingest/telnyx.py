@@ -19,12 +19,13 @@ from bridge.model.stream import Leg, StreamItem, StreamStarted
 def _started(body: Body, known: Known) -> list[StreamItem]:
     start = part(body, "start")
     given = {**known.query, **_custom(start.get("custom_parameters"))}
+    legs = _legs(given.pop("track", ""))
     return [
         StreamStarted(
             carrier="telnyx",
             carrier_call_id=identifier(start, "call_control_id"),
             stream_id=identifier({**start, **body}, "stream_id"),
-            legs=_legs(given.get("track", "")),
+            legs=legs,
             media_format=announced_format(start, "media_format", rate="sample_rate", l16=l16_of(given)),
             parameters=given,
         )
