@@ -11,10 +11,12 @@ from enum import StrEnum
 from typing import Final
 
 from bridge.carrier.side import SideMaker
+from bridge.carrier.signalwire import SignalWireSide
 from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.ingest import twilio_signature
 from bridge.ingest.conversation import Conversation, Handshake
+from bridge.ingest.signalwire import SignalWireStream
 from bridge.ingest.telnyx import TelnyxStream
 from bridge.ingest.twilio import TwilioStream
 from bridge.settings import Settings
@@ -95,6 +97,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             proofs=(Proof.BEARER, Proof.BARE, Proof.QUERY, Proof.PARAMETER),
             hear=lambda handshake: TelnyxStream(handshake.query),
             speak=TelnyxSide,
+        ),
+        Dialect(
+            name="signalwire",
+            title="SignalWire streams",
+            summary="cXML <Stream> and SWML stream: both parties, μ-law or L16",
+            frames=Frames.TEXT,
+            proofs=(Proof.BEARER, Proof.PARAMETER),
+            hear=lambda _handshake: SignalWireStream(),
+            speak=SignalWireSide,
         ),
     )
 }

@@ -12,7 +12,7 @@ from bridge.ingest.fields import identifier, parameters, part
 from bridge.ingest.formats import announced_format, l16_of
 from bridge.ingest.messages import dtmf, mark, media, nothing
 from bridge.ingest.table import Body, Known, State, Table, TableConversation, once_started
-from bridge.ingest.tracks import BOTH_TRACKS, announced_legs
+from bridge.ingest.tracks import announced_legs
 from bridge.model.stream import StreamItem, StreamStarted
 
 
@@ -24,7 +24,7 @@ def _started(body: Body, _known: Known) -> list[StreamItem]:
             carrier="signalwire",
             carrier_call_id=identifier(start, "callSid"),
             stream_id=identifier({**body, **start}, "streamSid"),
-            legs=announced_legs(start.get("tracks", BOTH_TRACKS)),
+            legs=announced_legs(start.get("tracks")),
             media_format=announced_format(start, "mediaFormat", l16=l16_of(given)),
             parameters=given,
         )
