@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from bridge.carrier.plivo import PlivoSide
 from bridge.carrier.side import SideMaker
 from bridge.carrier.signalwire import SignalWireSide
 from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
-from bridge.ingest import twilio_signature
+from bridge.ingest import plivo_signature, twilio_signature
 from bridge.ingest.conversation import Conversation, Handshake
+from bridge.ingest.plivo import PlivoStream
 from bridge.ingest.signalwire import SignalWireStream
 from bridge.ingest.telnyx import TelnyxStream
 from bridge.ingest.twilio import TwilioStream
@@ -76,6 +78,13 @@ def _twilio_signed(handshake: Handshake, settings: Settings, _now: float) -> boo
     return twilio_signature.upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers)
 
 
+def _plivo_signed(handshake: Handshake, settings: Settings, _now: float) -> bool | None:
+    secret = settings.plivo_auth_token
+    if secret is None:
+        return None
+    return plivo_signature.upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers)
+
+
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.name: dialect
     for dialect in (
@@ -106,6 +115,16 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             proofs=(Proof.BEARER, Proof.PARAMETER),
             hear=lambda _handshake: SignalWireStream(),
             speak=SignalWireSide,
+        ),
+        Dialect(
+            name="plivo",
+            title="Plivo audio streaming",
+            summary="XML <Stream>: both parties, μ-law or L16",
+            frames=Frames.TEXT,
+            proofs=(Proof.SIGNATURE, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: PlivoStream(handshake.query),
+            speak=PlivoSide,
+            signed=_plivo_signed,
         ),
     )
 }

@@ -28,7 +28,7 @@ def _started(body: Body, known: Known) -> list[StreamItem]:
             carrier="plivo",
             carrier_call_id=identifier(start, "callId"),
             stream_id=identifier({**body, **start}, "streamId"),
-            legs=announced_legs(start.get("tracks", ["inbound"])),
+            legs=announced_legs(start.get("tracks"), otherwise=["inbound"]),
             media_format=media_format(announced.get("encoding"), announced.get("sampleRate"), l16=l16_of(given)),
             parameters=given,
         )
