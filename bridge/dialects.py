@@ -15,12 +15,14 @@ from bridge.carrier.side import SideMaker
 from bridge.carrier.signalwire import SignalWireSide
 from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
-from bridge.ingest import plivo_signature, twilio_signature
+from bridge.carrier.vonage import VonageSide
+from bridge.ingest import plivo_signature, twilio_signature, vonage_signature
 from bridge.ingest.conversation import Conversation, Handshake
 from bridge.ingest.plivo import PlivoStream
 from bridge.ingest.signalwire import SignalWireStream
 from bridge.ingest.telnyx import TelnyxStream
 from bridge.ingest.twilio import TwilioStream
+from bridge.ingest.vonage import VonageStream
 from bridge.settings import Settings
 
 
@@ -85,6 +87,14 @@ def _plivo_signed(handshake: Handshake, settings: Settings, _now: float) -> bool
     return plivo_signature.upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers)
 
 
+def _vonage_signed(handshake: Handshake, settings: Settings, now: float) -> bool | None:
+    secret = settings.vonage_signature_secret
+    if secret is None:
+        return None
+    authorization = handshake.headers.get("Authorization", "")
+    return vonage_signature.is_signed(secret.get_secret_value(), authorization, now=now)
+
+
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.name: dialect
     for dialect in (
@@ -125,6 +135,16 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             hear=lambda handshake: PlivoStream(handshake.query),
             speak=PlivoSide,
             signed=_plivo_signed,
+        ),
+        Dialect(
+            name="vonage",
+            title="Vonage Voice API WebSocket",
+            summary="NCCO connect to a websocket endpoint: the mix of all parties, L16",
+            frames=Frames.BOTH,
+            proofs=(Proof.SIGNATURE, Proof.BEARER, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: VonageStream(handshake.query),
+            speak=VonageSide,
+            signed=_vonage_signed,
         ),
     )
 }

@@ -40,7 +40,7 @@ def _connected(body: Body, known: Known) -> list[StreamItem]:
             stream_id="",
             legs=LEGS,
             media_format=_format(body.get("content-type")),
-            parameters={name: value for name, value in given.items() if name not in OWN},
+            parameters={name: value for name, value in given.items() if name not in {*OWN, *CALL_ID}},
         )
     ]
 
