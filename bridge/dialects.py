@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from bridge.carrier.exotel import ExotelSide
 from bridge.carrier.plivo import PlivoSide
 from bridge.carrier.side import SideMaker
 from bridge.carrier.signalwire import SignalWireSide
@@ -18,6 +19,7 @@ from bridge.carrier.twilio import TwilioSide
 from bridge.carrier.vonage import VonageSide
 from bridge.ingest import plivo_signature, twilio_signature, vonage_signature
 from bridge.ingest.conversation import Conversation, Handshake
+from bridge.ingest.exotel import ExotelStream
 from bridge.ingest.plivo import PlivoStream
 from bridge.ingest.signalwire import SignalWireStream
 from bridge.ingest.telnyx import TelnyxStream
@@ -145,6 +147,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             hear=lambda handshake: VonageStream(handshake.query),
             speak=VonageSide,
             signed=_vonage_signed,
+        ),
+        Dialect(
+            name="exotel",
+            title="Exotel Stream and Voicebot applets",
+            summary="the caller, L16 (or μ-law)",
+            frames=Frames.TEXT,
+            proofs=(Proof.BASIC, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: ExotelStream(handshake.query),
+            speak=ExotelSide,
         ),
     )
 }
