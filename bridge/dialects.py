@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from bridge.carrier.bandwidth import BandwidthSide
 from bridge.carrier.exotel import ExotelSide
 from bridge.carrier.plivo import PlivoSide
 from bridge.carrier.side import SideMaker
@@ -18,6 +19,7 @@ from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.carrier.vonage import VonageSide
 from bridge.ingest import plivo_signature, twilio_signature, vonage_signature
+from bridge.ingest.bandwidth import BandwidthStream
 from bridge.ingest.conversation import Conversation, Handshake
 from bridge.ingest.exotel import ExotelStream
 from bridge.ingest.plivo import PlivoStream
@@ -156,6 +158,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             proofs=(Proof.BASIC, Proof.QUERY, Proof.PARAMETER),
             hear=lambda handshake: ExotelStream(handshake.query),
             speak=ExotelSide,
+        ),
+        Dialect(
+            name="bandwidth",
+            title="Bandwidth StartStream",
+            summary="BXML <StartStream>: both parties, μ-law at 8 kHz",
+            frames=Frames.TEXT,
+            proofs=(Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: BandwidthStream(handshake.query),
+            speak=BandwidthSide,
         ),
     )
 }

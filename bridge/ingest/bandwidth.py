@@ -17,7 +17,7 @@ from bridge.model.stream import MediaChunk, MediaFormat, StreamItem, StreamStart
 
 def _started(body: Body, known: Known) -> list[StreamItem]:
     metadata = part(body, "metadata")
-    tracks = metadata.get("tracks", ["inbound"])
+    tracks = metadata.get("tracks") or ["inbound"]
     if not isinstance(tracks, list):
         raise CarrierProtocolError("'start' whose tracks are no list")
     return [
