@@ -42,9 +42,17 @@ class SqlCalls(Part):
 
     async def calls(self, tenant: str, wanted: CallFilter, *, cursor: str | None, limit: int) -> Page:
         """Newest start first; newest end first when `ended_after` asks what is new. Text is found in ended calls."""
-        query = listing.query(tenant, wanted, cursor=cursor, limit=limit, index=self._db.terms)
-        rows = await self._db.read(lambda connection: connection.execute(query).mappings().all())
-        return listing.page(rows, wanted, limit=limit)
+        queries = listing.queries(tenant, wanted, cursor=cursor, limit=limit, index=self._db.terms)
+
+        def work(connection: Connection) -> Sequence[codec.Row]:
+            rows: Sequence[codec.Row] = ()
+            for query in queries:
+                rows = connection.execute(query).mappings().all()
+                if len(rows) > limit:
+                    break
+            return rows
+
+        return listing.page(await self._db.read(work), wanted, limit=limit)
 
     async def unfinished(self) -> Sequence[CallRecord]:
         """Oldest first."""

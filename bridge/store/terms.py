@@ -24,6 +24,7 @@ from sqlalchemy import (
     column,
     delete,
     literal_column,
+    select,
     table,
     text,
 )
@@ -80,8 +81,13 @@ class TermIndex(Protocol):
 
     def remove(self, connection: Connection, number: int) -> None: ...
 
-    def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
-        """`query`, which selects from `calls`, narrowed to calls that hold every word."""
+    def searches(
+        self, query: Select[Any], wanted: Collection[str], order: Sequence[ColumnElement[Any]], limit: int
+    ) -> Sequence[Select[Any]]:
+        """`query`, which selects from `calls`, narrowed to calls that hold every word, largest `order` first.
+
+        To be asked in turn: an answer of `limit` rows is the answer, and the last one is in any case.
+        """
         ...
 
 
@@ -102,12 +108,15 @@ class SqliteTerms:
     def remove(self, connection: Connection, number: int) -> None:
         connection.execute(delete(_fts).where(_fts.c.rowid == number))
 
-    def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
+    def searches(
+        self, query: Select[Any], wanted: Collection[str], order: Sequence[ColumnElement[Any]], limit: int
+    ) -> Sequence[Select[Any]]:
         # A term holds no quotation mark, so none can end the quoted word early.
         match = " ".join(f'"{word}"' for word in sorted(wanted))
-        return query.join(_fts, _fts.c.rowid == calls.c.number).where(
+        found = query.join(_fts, _fts.c.rowid == calls.c.number).where(
             literal_column("call_terms").op("MATCH")(bindparam("match", match, Text))
         )
+        return [found.order_by(*(column.desc() for column in order)).limit(limit)]
 
 
 _arrays: Final = Table(
@@ -116,7 +125,13 @@ _arrays: Final = Table(
 
 
 class PostgresTerms:
-    """An array of words under a GIN index; the row goes with its call."""
+    """An array of words under a GIN index; the row goes with its call.
+
+    The index knows no order. A common word is found by looking through the newest calls, a rare one by the index; which
+    it is PostgreSQL cannot know beforehand, and a wrong guess costs seconds. So both are asked, the cheap one first.
+    """
+
+    LOOKED_THROUGH: Final = 3_000
 
     number: ColumnElement[int] = calls.c.number
 
@@ -130,5 +145,19 @@ class PostgresTerms:
     def remove(self, connection: Connection, number: int) -> None:
         connection.execute(delete(_arrays).where(_arrays.c.call == number))
 
-    def narrow(self, query: Select[Any], wanted: Collection[str]) -> Select[Any]:
-        return query.join(_arrays, _arrays.c.call == calls.c.number).where(_arrays.c.terms.contains(sorted(wanted)))
+    def searches(
+        self, query: Select[Any], wanted: Collection[str], order: Sequence[ColumnElement[Any]], limit: int
+    ) -> Sequence[Select[Any]]:
+        holds = _arrays.c.terms.contains(sorted(wanted))
+        newest_first = [column.desc() for column in order]
+        newest = query.order_by(*newest_first).limit(self.LOOKED_THROUGH).subquery()
+        looked_through = (
+            select(newest)
+            .join(_arrays, _arrays.c.call == newest.c.number)
+            .where(holds)
+            .order_by(*(newest.c[column.key].desc() for column in order if column.key))
+            .limit(limit)
+        )
+        holders = select(_arrays.c.call).where(holds).offset(0).subquery()  # OFFSET keeps the two halves apart
+        by_index = query.join(holders, holders.c.call == calls.c.number).order_by(*newest_first).limit(limit)
+        return [looked_through, by_index]

@@ -25,7 +25,7 @@ async def plan_of(store: Any, query: Select[Any]) -> str:
         how = "QUERY PLAN "
         if connection.dialect.name == "postgresql":
             how = ""
-            for method in ("seqscan", "sort", "bitmapscan"):
+            for method in ("seqscan", "sort"):
                 connection.execute(text(f"SET LOCAL enable_{method} = off"))
         rows = connection.execute(text(f"EXPLAIN {how}{written}".replace(":", "\\:")))
         return "\n".join(str(row[-1]) for row in rows)
@@ -59,30 +59,27 @@ def is_sqlite(store: Any) -> bool:
 async def test_a_list_reads_an_index_in_order(store: Store, wanted: CallFilter, cursor: str | None, index: str) -> None:
     """The page is the first rows of an index: nothing is read through, nothing is sorted."""
     terms = store._db.terms  # type: ignore[attr-defined]
-    plan = await plan_of(store, listing.query("acme", wanted, cursor=cursor, limit=50, index=terms))
+    [query] = listing.queries("acme", wanted, cursor=cursor, limit=50, index=terms)
+    plan = await plan_of(store, query)
     assert index in plan
     for costly in ("SCAN calls", "Seq Scan", "TEMP B-TREE", "Sort"):
         assert costly not in plan, plan
 
 
 async def test_a_search_reads_the_word_index(store: Store) -> None:
-    """SQLite reads matches by number, newest first; PostgreSQL has the words in an inverted index."""
+    """SQLite reads matches by number, newest first. PostgreSQL looks through the newest calls, then asks its index."""
+    terms = store._db.terms  # type: ignore[attr-defined]
+    found = listing.queries("acme", CallFilter(text="refund"), cursor=CURSOR_BY_START, limit=50, index=terms)
+    plans = [await plan_of(store, query) for query in found]
     if is_sqlite(store):
-        query = listing.query(
-            "acme", CallFilter(text="refund"), cursor=CURSOR_BY_START, limit=50, index=SqliteDatabase.terms
-        )
-        plan = await plan_of(store, query)
+        [plan] = plans
         assert "call_terms VIRTUAL TABLE INDEX" in plan
         assert "calls USING INTEGER PRIMARY KEY" in plan
         assert "TEMP B-TREE" not in plan
         return
-
-    def work(connection: Connection) -> str:
-        connection.execute(text("SET LOCAL enable_seqscan = off"))
-        rows = connection.execute(text("EXPLAIN SELECT call FROM call_terms WHERE terms @> ARRAY['refund']"))
-        return "\n".join(row[0] for row in rows)
-
-    assert "ix_call_terms_terms" in await store._db.read(work)  # type: ignore[attr-defined]
+    newest, by_index = plans
+    assert "ix_calls_tenant_number" in newest
+    assert "ix_call_terms_terms" in by_index
 
 
 @pytest.mark.parametrize(
