@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -160,8 +159,8 @@ async def test_a_spool_folder_that_cannot_be_made(settings: Settings, tmp_path: 
 
 async def test_a_port_in_use(settings: Settings) -> None:
     """Another program there is a fault; a running callbridge is not."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        state, message = await one(checkup_machine.port, changed(settings, port=other.getsockname()[1]))
+    async with TestServer(web.Application()) as other:
+        state, message = await one(checkup_machine.port, changed(settings, port=other.port))
     assert state is State.FAULT
     assert "another program listens there" in message
 
