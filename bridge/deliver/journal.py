@@ -24,6 +24,8 @@ MOST_WAITING: Final = 10_000
 """Events in line. A full line makes publishers wait, and drops partials."""
 MOST_AT_ONCE: Final = 500
 """Events in one transaction."""
+GATHERED_S: Final = 0.05
+"""How long a partial waits for others to share its transaction; whatever else is said takes it along at once."""
 FIRST_BACKOFF_S: Final = 0.1
 LONGEST_BACKOFF_S: Final = 5.0
 
@@ -66,6 +68,8 @@ class Journal:
         self._line: deque[_Waiting] = deque()
         self._room = asyncio.Semaphore(MOST_WAITING)
         self._news = asyncio.Event()
+        self._urgent = asyncio.Event()
+        """Something in line has a publisher that waits for it."""
         self._stalled = False
         self._closing = False
         self._writer: asyncio.Task[None] | None = None
@@ -87,6 +91,7 @@ class Journal:
         """Write what is in line, then stop. What the store has not taken after `grace_s` fails with StoreError."""
         self._closing = True
         self._news.set()
+        self._urgent.set()
         if self._writer is None:
             return
         limit = asyncio.create_task(self._clock.sleep(grace_s))
@@ -142,6 +147,8 @@ class Journal:
             return
         self._line.append(waiting)
         self._news.set()
+        if waiting.done is not None:
+            self._urgent.set()
 
     async def _write(self) -> None:
         while True:
@@ -150,12 +157,22 @@ class Journal:
                     return
                 self._news.clear()
                 await self._news.wait()
+            if not self._urgent.is_set():
+                await self._gather()
             batch = self._take()
             try:
                 await self._keep(batch)
             except asyncio.CancelledError:
                 self._fail(batch, StoreError("the server stopped before this could be kept"))
                 raise
+
+    async def _gather(self) -> None:
+        waits = [asyncio.ensure_future(wait) for wait in (self._urgent.wait(), self._clock.sleep(GATHERED_S))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -166,6 +183,8 @@ class Journal:
                     continue
                 del waiting.call.partials[waiting.body.leg, waiting.body.segment]
             batch.append(waiting)
+        if not self._line and not self._closing:
+            self._urgent.clear()
         return batch
 
     async def _keep(self, batch: Sequence[_Waiting]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -15,6 +16,30 @@ from bridge.store.database import Database
 from bridge.store.numbers import call_number
 from bridge.store.reading import transcripts
 from bridge.store.terms import terms
+
+# Built once: putting a statement together costs more than running it.
+_CALLS: Final = (
+    select(tables.calls)
+    .where(tables.calls.c.call_id.in_(bindparam("call_ids", expanding=True)))
+    .order_by(tables.calls.c.number)
+    .with_for_update()
+)
+_CHANGING: Final = ("status", "ended_at", "reason", "error", "duration_ms", "last_seq")
+_CALL_CHANGED: Final = (
+    update(tables.calls)
+    .where(tables.calls.c.number == bindparam("at"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
+)
+_HERE: Final = (
+    tables.segments.c.call == bindparam("at"),
+    tables.segments.c.leg == bindparam("of"),
+    tables.segments.c.segment == bindparam("nth"),
+)
+_SEGMENT_GONE: Final = delete(tables.segments).where(*_HERE)
+_SEGMENT_NAMED: Final = update(tables.segments).where(*_HERE).values(speaker=bindparam("name"))
+_WISHES: Final = select(tables.endpoints.c.id, tables.endpoints.c.tenant, tables.endpoints.c.events).where(
+    tables.endpoints.c.tenant.in_(bindparam("tenants", expanding=True)), tables.endpoints.c.enabled
+)
 
 
 def append(database: Database, connection: Connection, events: Sequence[Event]) -> bool:
@@ -44,13 +69,7 @@ def append(database: Database, connection: Connection, events: Sequence[Event]) 
 
 def lock_calls(connection: Connection, call_ids: Collection[str]) -> Sequence[codec.Row]:
     """Rows of `calls`, held against other writers until the transaction ends; in one order, so that none deadlock."""
-    query = (
-        select(tables.calls)
-        .where(tables.calls.c.call_id.in_(call_ids))
-        .order_by(tables.calls.c.number)
-        .with_for_update()
-    )
-    return connection.execute(query).mappings().all()
+    return connection.execute(_CALLS, {"call_ids": list(call_ids)}).mappings().all()
 
 
 def _without_kept(
@@ -84,9 +103,6 @@ def _new_numbers(connection: Connection, started: Iterable[CallRecord]) -> dict[
     return numbers
 
 
-CHANGING = ("status", "ended_at", "reason", "error", "duration_ms", "last_seq")
-
-
 def _write_calls(
     connection: Connection, changes: Changes, numbers: Mapping[str, int], touched: Collection[str]
 ) -> None:
@@ -95,23 +111,16 @@ def _write_calls(
         connection.execute(tables.calls.insert(), [rows.pop(call_id) for call_id in changes.started])
     if rows:
         connection.execute(
-            update(tables.calls)
-            .where(tables.calls.c.number == bindparam("at"))
-            .values({name: bindparam(f"new_{name}") for name in CHANGING}),
-            [{"at": row["number"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows.values()],
+            _CALL_CHANGED,
+            [{"at": row["number"], **{f"new_{name}": row[name] for name in _CHANGING}} for row in rows.values()],
         )
 
 
 def _write_segments(database: Database, connection: Connection, changes: Changes, numbers: Mapping[str, int]) -> None:
-    here = (
-        tables.segments.c.call == bindparam("c"),
-        tables.segments.c.leg == bindparam("l"),
-        tables.segments.c.segment == bindparam("s"),
-    )
     if changes.gone:
         connection.execute(
-            delete(tables.segments).where(*here),
-            [{"c": numbers[call_id], "l": leg, "s": segment} for call_id, leg, segment in changes.gone],
+            _SEGMENT_GONE,
+            [{"at": numbers[call_id], "of": leg, "nth": segment} for call_id, leg, segment in changes.gone],
         )
     if changes.kept:
         insert = database.insert(tables.segments)
@@ -124,9 +133,9 @@ def _write_segments(database: Database, connection: Connection, changes: Changes
         )
     if changes.speakers:
         connection.execute(
-            update(tables.segments).where(*here).values(speaker=bindparam("name")),
+            _SEGMENT_NAMED,
             [
-                {"c": numbers[call_id], "l": leg, "s": segment, "name": name}
+                {"at": numbers[call_id], "of": leg, "nth": segment, "name": name}
                 for (call_id, leg, segment), name in changes.speakers.items()
             ],
         )
@@ -156,7 +165,5 @@ def _index(
 
 
 def _wishes(connection: Connection, touched: Iterable[CallRecord]) -> list[Wish]:
-    query = select(tables.endpoints.c.id, tables.endpoints.c.tenant, tables.endpoints.c.events).where(
-        tables.endpoints.c.tenant.in_({call.tenant for call in touched}), tables.endpoints.c.enabled
-    )
-    return [codec.wish_of(row) for row in connection.execute(query).mappings()]
+    found = connection.execute(_WISHES, {"tenants": list({call.tenant for call in touched})})
+    return [codec.wish_of(row) for row in found.mappings()]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.deliver import journal as journal_module
-from bridge.deliver.journal import Journal
+from bridge.deliver.journal import GATHERED_S, Journal
 from bridge.errors import ConflictError, NotFoundError, StoreError
 from bridge.model.stream import Leg
 from tests.clock import VirtualClock
@@ -71,6 +71,25 @@ async def test_many_calls_share_a_transaction(journal: Journal, calls: MemoryCal
     assert len(calls.kept) == 50
 
 
+async def test_partials_gather_and_nobody_waits_for_them(
+    journal: Journal, calls: MemoryCalls, clock: VirtualClock
+) -> None:
+    """Partials alone wait a moment for each other; a final goes at once and takes them along."""
+    for call_id in ("c", "d"):
+        journal.open(call_id, "acme")
+        await journal.publish(call_id, started())
+    written = len(calls.batches)
+    for call_id in ("c", "d"):
+        await journal.publish(call_id, partial(1, "so far"))
+        await clock.advance(GATHERED_S / 3)
+    assert len(calls.batches) == written
+    await clock.advance(GATHERED_S)
+    assert [len(batch) for batch in calls.batches[written:]] == [2]
+    await journal.publish("c", partial(1, "further"))
+    await journal.publish("d", final(1, "done"))
+    assert [event.type for event in calls.batches[-1]] == ["transcript.partial", "transcript.final"]
+
+
 async def test_a_partial_is_overtaken_only_while_it_waits(
     journal: Journal, calls: MemoryCalls, clock: VirtualClock
 ) -> None:
@@ -86,6 +105,7 @@ async def test_a_partial_is_overtaken_only_while_it_waits(
     await journal.publish("c", partial(3, "other segment"))
     calls.gate.set()
     await waiting
+    await clock.advance(GATHERED_S)
     await journal.publish("c", partial(2, "two and a half"))
     await journal.publish("c", final(2, "two and a half"))
     assert [getattr(event.body, "text", None) for event in calls.kept["c"]] == [
