@@ -50,7 +50,7 @@ class CallFilter:
     started_before: float | None = None
     ended_after: float | None = None
     text: str | None = None
-    """Words that must occur in the transcript."""
+    """Words that must occur in the transcript of an ended call, whole and in any order; without case and accents."""
     carrier_call_id: str | None = None
 
 
