@@ -39,6 +39,7 @@ def command() -> None:
     Status 0: captions came while people spoke, the transcript was kept, the webhook came signed, the page was there.
     """
     console = Console(highlight=False)
+    _forget_settings()
     settings = load()
     found = find_weights(settings.model, settings)  # here, because joining them may take a while and can be watched
     _fact(console, "Weights", f"{settings.model}, checked; {found.origin}")
@@ -58,23 +59,23 @@ async def _demo(console: Console) -> Verdict:
     call = await asyncio.to_thread(read_fixture, TWO_PARTY)
     async with Receiver(new_secret(), clock).listening() as receiver:
         with console.status("Starting the server and loading the model …") as starting:
-            async with child_server(_environment(receiver)) as server:
+            settings = {
+                "CALLBRIDGE_WEBHOOK_URL": receiver.url,
+                "CALLBRIDGE_WEBHOOK_SECRET": receiver.secret,
+                "CALLBRIDGE_ALLOW_PRIVATE_URLS": "127.0.0.1",
+            }
+            async with child_server(settings) as server:
                 starting.stop()
                 _tell_where(console, server, receiver)
                 console.print(f"\nA call comes in as Twilio sends it: {minutes(call.duration_ms)}, two voices, live\n")
                 return await show_call(server, call, receiver, console, clock)
 
 
-def _environment(receiver: Receiver) -> dict[str, str]:
-    """What the child is told over its inheritance. An empty value counts as none."""
-    others = {name for name in os.environ if name.upper().startswith(PREFIX)}
-    foreign = {name: "" for name in others if name.upper().removeprefix(PREFIX).lower() not in KEPT}
-    return {
-        **foreign,
-        "CALLBRIDGE_WEBHOOK_URL": receiver.url,
-        "CALLBRIDGE_WEBHOOK_SECRET": receiver.secret,
-        "CALLBRIDGE_ALLOW_PRIVATE_URLS": "127.0.0.1",
-    }
+def _forget_settings() -> None:
+    """The server inherits the environment."""
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        if name.upper().removeprefix(PREFIX).lower() not in KEPT:
+            del os.environ[name]
 
 
 def _tell_where(console: Console, server: Server, receiver: Receiver) -> None:
