@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo run test check format lock fixtures clean
+.PHONY: setup demo run test check format docs lock fixtures clean
 
 setup: $(READY)  ## the .venv with everything locked and hashed
 
@@ -34,6 +34,9 @@ check: setup  ## format, lint, types, import contracts, and the tests that need 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup  ## docs/settings.md, from the settings themselves
+	$(BIN)/python -m scripts.document_settings
 
 lock:  ## resolve again; needs uv (`pip install uv`); names no index
 	bash scripts/lock.sh
