@@ -19,6 +19,7 @@ class BandwidthSide:
     """One call, as Bandwidth tells it. Keys are not told on the socket."""
 
     media_format = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
+    offered: tuple[MediaFormat, ...] = (media_format,)
     frame_ms = FRAME_MS
 
     def __init__(self, call: Dialled) -> None:

@@ -15,7 +15,7 @@ USER: Final = "callbridge"
 """Of `wss://USER:TOKEN@host`; only the token counts."""
 KEY_MS: Final = "100"
 
-OFFERED: Final = (
+OFFERED: Final[tuple[MediaFormat, ...]] = (
     *(MediaFormat(encoding=Encoding.L16_LE, sample_rate=rate) for rate in (8000, 16000, 24000)),
     MediaFormat(encoding=Encoding.PCMU, sample_rate=8000),
 )
@@ -24,12 +24,13 @@ OFFERED: Final = (
 class ExotelSide:
     """One call, as Exotel tells it: the caller alone, 100 ms a message."""
 
+    offered = OFFERED
     frame_ms = 100
     legs: tuple[Leg, ...] = (Leg.CALLER,)
 
     def __init__(self, call: Dialled) -> None:
         self._call = call
-        self.media_format = chosen_format(call, OFFERED)
+        self.media_format = chosen_format(call, self.offered)
         self._ids = {"call_sid": call.carrier_call_id, "account_sid": ACCOUNT}
         self._said = 0
         self._chunk = 0

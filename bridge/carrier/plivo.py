@@ -18,7 +18,7 @@ TRACKS: Final = {Leg.CALLER: "inbound", Leg.AGENT: "outbound"}
 BEGAN_MS: Final = 1_760_000_000_000
 """Unix time of a call's start: Plivo's timestamps are of this kind."""
 
-OFFERED: Final = (
+OFFERED: Final[tuple[MediaFormat, ...]] = (
     MediaFormat(encoding=Encoding.PCMU, sample_rate=8000),
     MediaFormat(encoding=Encoding.L16_LE, sample_rate=8000),
     MediaFormat(encoding=Encoding.L16_LE, sample_rate=16000),
@@ -28,12 +28,13 @@ OFFERED: Final = (
 class PlivoSide:
     """One call, as Plivo tells it."""
 
+    offered = OFFERED
     frame_ms = FRAME_MS
 
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.legs = call.legs
-        self.media_format = chosen_format(call, OFFERED)
+        self.media_format = chosen_format(call, self.offered)
         self._stream = str(UUID(hex=call.stream_id))
         token = {} if call.token is None else {"token": call.token}
         self._extra_headers = json.dumps({**call.parameters, **token})

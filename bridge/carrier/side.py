@@ -38,8 +38,10 @@ class Dialled:
 class CarrierSide(Protocol):
     """How one dialect is spoken by the carrier."""
 
+    offered: tuple[MediaFormat, ...]
+    """What audio can be encoded to, the usual first."""
     media_format: MediaFormat
-    """What audio has to be encoded to."""
+    """What this call's audio has to be encoded to."""
     frame_ms: int
     """How much of it goes into one message."""
     legs: tuple[Leg, ...]

@@ -16,7 +16,7 @@ ACCOUNT: Final = str(UUID(int=0))
 TRACKS: Final = {Leg.CALLER: "inbound", Leg.AGENT: "outbound"}
 KEY_MS: Final = 200
 
-OFFERED: Final = (
+OFFERED: Final[tuple[MediaFormat, ...]] = (
     MediaFormat(encoding=Encoding.PCMU, sample_rate=8000),
     MediaFormat(encoding=Encoding.L16_LE, sample_rate=16000),
     MediaFormat(encoding=Encoding.L16_LE, sample_rate=24000),
@@ -26,12 +26,13 @@ OFFERED: Final = (
 class SignalWireSide:
     """One call, as SignalWire tells it."""
 
+    offered = OFFERED
     frame_ms = FRAME_MS
 
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.legs = call.legs
-        self.media_format = chosen_format(call, OFFERED)
+        self.media_format = chosen_format(call, self.offered)
         self._stream = str(UUID(hex=call.stream_id))
         self._said = 0
         self._chunks = dict.fromkeys(call.legs, 0)

@@ -27,12 +27,13 @@ NAMES: Final = {
 class TelnyxSide:
     """One call, as Telnyx tells it."""
 
+    offered = tuple(NAMES)
     frame_ms = FRAME_MS
 
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.legs = call.legs
-        self.media_format = chosen_format(call, list(NAMES))
+        self.media_format = chosen_format(call, self.offered)
         self._ids = {"user_id": "made-up", "call_control_id": f"v3:{call.carrier_call_id}"}
         self._said = 0
         self._chunks = dict.fromkeys(call.legs, 0)

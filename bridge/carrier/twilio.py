@@ -20,6 +20,7 @@ class TwilioSide:
     """One call, as Twilio tells it."""
 
     media_format = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
+    offered: tuple[MediaFormat, ...] = (media_format,)
     frame_ms = FRAME_MS
 
     def __init__(self, call: Dialled) -> None:

@@ -13,18 +13,21 @@ from bridge.model.stream import Encoding, Leg, MediaFormat
 
 KEY_MS: Final = 260
 
-OFFERED: Final = tuple(MediaFormat(encoding=Encoding.L16_LE, sample_rate=rate) for rate in (16000, 8000, 24000))
+OFFERED: Final[tuple[MediaFormat, ...]] = tuple(
+    MediaFormat(encoding=Encoding.L16_LE, sample_rate=rate) for rate in (16000, 8000, 24000)
+)
 
 
 class VonageSide:
     """One call, as Vonage tells it: the mix of both parties."""
 
+    offered = OFFERED
     frame_ms = FRAME_MS
     legs: tuple[Leg, ...] = (Leg.MIXED,)
 
     def __init__(self, call: Dialled) -> None:
         self._call = call
-        self.media_format = chosen_format(call, OFFERED)
+        self.media_format = chosen_format(call, self.offered)
 
     def headers(self, _url: str) -> Mapping[str, str]:
         """`authorization` of the endpoint: Vonage's own JWT, or the customer's token."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from bridge.ingest.fields import identifier, parameters, part
@@ -11,10 +13,15 @@ from bridge.ingest.formats import l16_of, media_format
 from bridge.ingest.messages import dtmf, media
 from bridge.ingest.table import Body, Known, State, Table, TableConversation, once_started
 from bridge.ingest.tracks import announced_legs
-from bridge.model.stream import MarkReached, StreamItem, StreamStarted
+from bridge.model.stream import MarkReached, MediaChunk, StreamItem, StreamStarted
 
 PAIR: Final = re.compile(r"([^=:;,{}\s][^=:;,{}]*)[=:]([^;,{}]*)")
 """Of `extra_headers`: `k=v;k2=v2`, `k=v,k2=v2` and `{X-PH-k: v}` have all been seen."""
+FRAME_MS: Final = 20
+MOST_OVERTAKEN: Final = 50
+"""Chunks: a second. A first chunk further on has not overtaken others; the count is not what we take it for."""
+TIME_OF_DAY_MS: Final = 10_000_000_000
+"""Unix time in April 1970: no call lasts so long, no clock shows less."""
 PREFIX: Final = "x-ph-"
 """What Plivo may put before the names of custom headers."""
 
@@ -60,6 +67,28 @@ class PlivoStream(TableConversation):
 
     TABLE: ClassVar[Table] = {
         (State.NEW, "start"): (_started, State.STREAMING),
-        # `timestamp` counts from the epoch in the documents, from the start in the SDK: `audio/` takes either.
         **once_started({"media": media, "dtmf": dtmf, "playedStream": _played}),
     }
+
+    def __init__(self, query: Mapping[str, str] | None = None) -> None:
+        super().__init__(query)
+        self._began_ms: float | None = None
+        """By Plivo's clock; None until audio has come."""
+
+    def receive(self, message: str | bytes) -> list[StreamItem]:
+        """Raises CarrierProtocolError and UnsupportedMediaError; state and output are then unchanged."""
+        return [self._since_start(item) if isinstance(item, MediaChunk) else item for item in super().receive(message)]
+
+    def _since_start(self, chunk: MediaChunk) -> MediaChunk:
+        """`timestamp` is the time of day in the documents, and counts from the start in the SDK: it may be either."""
+        if chunk.timestamp_ms is None:
+            return chunk
+        if self._began_ms is None:
+            self._began_ms = chunk.timestamp_ms - _overtaken_ms(chunk) if chunk.timestamp_ms > TIME_OF_DAY_MS else 0
+        return replace(chunk, timestamp_ms=max(0, chunk.timestamp_ms - self._began_ms))
+
+
+def _overtaken_ms(chunk: MediaChunk) -> float:
+    """How much of its track, counted from 1, a first chunk has overtaken on its way."""
+    before = (chunk.sequence or 1) - 1
+    return before * FRAME_MS if 0 < before < MOST_OVERTAKEN else 0
