@@ -45,6 +45,14 @@ def _of_scheduler(engine: Scheduler[Any]) -> Iterator[Metric]:
     yield CounterMetricFamily("callbridge_decodes_failed", "Decodes that failed twice.", stats.failed)
     yield CounterMetricFamily("callbridge_engine_busy_seconds", "Seconds that workers spent decoding.", stats.busy_s)
     yield CounterMetricFamily("callbridge_engine_speech_seconds", "Seconds of speech in finals.", stats.speech_s)
+    batches = CounterMetricFamily("callbridge_decode_batches", "Batches decoded, by their size.", labels=["size"])
+    for size, count in stats.batches.items():
+        batches.add_metric([str(size)], count)
+    yield batches
+    windows = CounterMetricFamily("callbridge_decode_windows", "Decodes, by the length of window.", labels=["seconds"])
+    for seconds, count in stats.windows.items():
+        windows.add_metric([str(seconds)], count)
+    yield windows
     late = "By how much the most overdue decode is late."
     yield GaugeMetricFamily("callbridge_engine_late_seconds", late, value=max(0.0, engine.oldest_wait()))
 

@@ -28,6 +28,7 @@ SETTLED_WITHIN_S: Final = 150.0
 
 CPU: Final = "process_cpu_seconds_total"
 MEMORY: Final = "process_resident_memory_bytes"
+ENGINE: Final = ("callbridge_decode", "callbridge_engine", "callbridge_speculations")
 LAG: Final = "callbridge_event_loop_lag_seconds_bucket"
 
 
@@ -44,6 +45,8 @@ class Load:
     """Afterwards, until the last call was settled."""
     memory_mb: float = 0.0
     loop_lag_p99_ms: float = 0.0
+    engine: dict[str, float] = field(default_factory=dict)
+    """The recogniser's own counts while calls were live, by their names in /metrics."""
     behind_s: float = 0.0
     """The most by which this side sent a frame late: above 0.1 the machine is too busy to be a fair carrier."""
 
@@ -84,6 +87,11 @@ async def run(server: Server, calls: Sequence[BenchCall], clock: Clock, *, seed:
                 load.figures.add(measure(call, subscriber.seen[name], settled, report.sent_at))
                 load.behind_s = max(load.behind_s, report.behind_s)
         after = await _metrics(session)
+    load.engine = {
+        name.removeprefix("callbridge_"): value - before.get(name, 0)
+        for name, value in live.items()
+        if name.startswith(ENGINE) and value != before.get(name, 0)
+    }
     load.cpu_s = live[CPU] - before[CPU]
     load.settling_cpu_s = after[CPU] - live[CPU]
     load.memory_mb = after[MEMORY] / 1e6

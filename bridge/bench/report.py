@@ -61,7 +61,8 @@ def figures_of(load: Load) -> dict[str, Any]:
         "loop_lag_p99_ms": load.loop_lag_p99_ms,
         "behind_s": load.behind_s,
     }
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+    known = {name: None if math.isnan(value) else value for name, value in values.items()}
+    return {**known, "engine": load.engine}
 
 
 def table_of(runs: Sequence[Mapping[str, Any]]) -> Table:

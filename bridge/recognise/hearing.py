@@ -38,7 +38,7 @@ LONGEST: Final = 20 * SAMPLE_RATE
 
 CUT_WITHIN: Final = 5 * SAMPLE_RATE
 
-PARTIAL_WINDOW: Final = 8 * SAMPLE_RATE
+PARTIAL_WINDOW: Final = 5 * SAMPLE_RATE
 """A partial looks back this far; what was confirmed before that is not decoded again."""
 
 PARTIAL_OVERLAP: Final = 2 * SAMPLE_RATE

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from threadpoolctl import threadpool_limits
+
 from bridge.ports import Clock
 from bridge.recognise import weights
 from bridge.recognise.scheduler import Scheduler
@@ -53,6 +55,8 @@ def open_engine(settings: Settings, clock: Clock, progress: weights.Progress | N
         settings.model, model_dir=settings.model_dir, download=settings.model_download, progress=progress
     )
     device = Whisper.device_for(settings.device)
+    # NumPy's own threads gain the log-mel nothing, and spin on the cores that decoding needs.
+    threadpool_limits(limits=1, user_api="blas")
     tuned = tuning(device, cores())
     workers = ThreadWorkers(
         lambda: Whisper(

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from bridge.errors import EngineError
 from bridge.ports import Clock, Decoded, DecodeJob, Urgency
+from bridge.recognise.cost import Cost
 
 SHED_PARTIAL_S: Final = 1.0
 """A partial this late shows what nobody waits for any more."""
 
 RANK: Final = {Urgency.FINAL: 0, Urgency.SPECULATIVE: 0, Urgency.PARTIAL: 1, Urgency.SETTLE: 2}
 """A speculation is a final that knows when it will be needed: its deadline alone puts it behind those that are."""
+
+WIDEN_S: Final = 2
+"""A job may join a batch whose window is longer by so much; more padding costs more than the company saves."""
+
+HOLD_FROM: Final = 0.5
+"""The load from which a speculation waits for company, as long as it will still be there when it is needed."""
+
+MARGIN_S: Final = 0.05
 
 LOAD_MEMORY_S: Final = 3.0
 """How far back the measured load looks."""
@@ -32,7 +42,18 @@ class Planned(Protocol):
     def job(self) -> DecodeJob: ...
 
     @property
-    def batch_key(self) -> tuple[int, int]: ...
+    def window_s(self) -> int:
+        """Seconds of audio, padding included."""
+        ...
+
+    @property
+    def batch_key(self) -> tuple[int, int]:
+        """Plans that agree in it can be decoded together."""
+        ...
+
+    def widened(self, window_s: int) -> Self:
+        """The same job in a longer window, so that it can join others."""
+        ...
 
 
 P = TypeVar("P", bound=Planned)
@@ -106,6 +127,9 @@ class Scheduler(Generic[P]):
         """Workers busy with what finals need not wait for."""
         self._order = itertools.count()
         self._load = _Load(clock, workers.count)
+        self._cost = Cost()
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = math.inf
         self.stats = SchedulerStats()
 
     async def decode(self, job: DecodeJob) -> Decoded | None:
@@ -142,6 +166,8 @@ class Scheduler(Generic[P]):
         for entry in self._waiting:
             entry.result.cancel()
         self._waiting.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._running:
             await asyncio.wait(self._running)
         await self._workers.close()
@@ -170,20 +196,62 @@ class Scheduler(Generic[P]):
             _resolve(entry.result, None)
 
     def _next_batch(self) -> list[_Waiting[P]]:
-        """The most urgent job and its like. One worker is kept for finals: the others' work never makes them wait."""
+        """The most urgent job that need not wait for company, and its like.
+
+        One worker is kept for finals, so that the others' work never makes them wait.
+        """
         ready = sorted(self._waiting, key=lambda entry: entry.rank)
-        if not ready or (ready[0].optional and self._optional and self._optional >= self._workers.count - 1):
-            return []
-        like = self._like(ready[0], ready)
-        for entry in like:
-            self._waiting.remove(entry)
-        return like
+        for first in ready:
+            if first.optional and self._optional and self._optional >= self._workers.count - 1:
+                break
+            like = self._like(first, ready)
+            start_by = self._start_by(like)
+            if self._clock.monotonic() >= start_by:
+                for entry in like:
+                    self._waiting.remove(entry)
+                return like
+            self._wake_at(start_by)
+        return []
 
     def _like(self, first: _Waiting[P], ready: Iterable[_Waiting[P]]) -> list[_Waiting[P]]:
-        if first.plan.job.urgency is Urgency.SETTLE:
+        """`first` and those that can be decoded with it. One that has failed before is tried alone."""
+        if first.plan.job.urgency is Urgency.SETTLE or first.tries:
             return [first]
-        rank, key = first.rank[0], first.plan.batch_key
-        return [entry for entry in ready if (entry.rank[0], entry.plan.batch_key) == (rank, key)][: self._max_batch]
+        window, previous = first.plan.batch_key
+        joining = [
+            entry
+            for entry in ready
+            if entry.rank[0] == first.rank[0]
+            and not entry.tries
+            and entry.plan.batch_key[1] == previous
+            and window - WIDEN_S <= entry.plan.window_s <= window
+        ]
+        return joining[: self._max_batch]
+
+    def _start_by(self, like: Sequence[_Waiting[P]]) -> float:
+        """The latest time at which these must begin; now, unless they are speculations and the machine is busy."""
+        first = like[0].plan
+        if (
+            first.job.urgency is not Urgency.SPECULATIVE
+            or len(like) >= self._max_batch
+            or self._load.share() < HOLD_FROM
+        ):
+            return -math.inf
+        return first.job.deadline - self._cost.predict(first.window_s, len(like) + 1) - MARGIN_S
+
+    def _wake_at(self, when: float) -> None:
+        """Look again at `when`, or earlier."""
+        if self._alarm is not None and self._alarm_at <= when:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = when
+        self._alarm = asyncio.create_task(self._wake(when))
+
+    async def _wake(self, when: float) -> None:
+        await self._clock.sleep(max(0.0, when - self._clock.monotonic()))
+        self._alarm = None
+        self._start()
 
     async def _run(self, batch: list[_Waiting[P]]) -> None:
         optional = batch[0].optional
@@ -191,7 +259,9 @@ class Scheduler(Generic[P]):
         began = self._clock.monotonic()
         self._load.began()
         try:
-            for entry, decoded in zip(batch, await self._decoded(batch), strict=True):
+            decoded_all = await self._decoded(batch)
+            self._cost.learn(batch[0].plan.window_s, len(batch), self._clock.monotonic() - began)
+            for entry, decoded in zip(batch, decoded_all, strict=True):
                 self._note(entry, decoded)
                 _resolve(entry.result, decoded)
         except EngineError as error:
@@ -202,9 +272,9 @@ class Scheduler(Generic[P]):
             self.stats.busy_s += self._clock.monotonic() - began
 
     async def _decoded(self, batch: list[_Waiting[P]]) -> list[Decoded]:
-        plans = [entry.plan for entry in batch]
+        window = batch[0].plan.window_s
+        plans = [entry.plan.widened(window) for entry in batch]
         self.stats.batches[len(plans)] = self.stats.batches.get(len(plans), 0) + 1
-        window = plans[0].batch_key[0]
         self.stats.windows[window] = self.stats.windows.get(window, 0) + len(plans)
         return await self._workers.decode(plans)
 

@@ -52,6 +52,10 @@ class Plan:
     def batch_key(self) -> tuple[int, int]:
         return self.window_s, len(self.previous)
 
+    def widened(self, window_s: int) -> Plan:
+        """The same job in a longer window."""
+        return replace(self, window_s=window_s)
+
 
 @dataclass(slots=True)
 class _Raw:
