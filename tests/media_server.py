@@ -17,10 +17,11 @@ from bridge.model.stream import MediaChunk, StreamItem, StreamStarted, StreamSto
 from bridge.ports import Clock
 from bridge.pulse import Pulse
 from bridge.settings import Settings
-from bridge.web import media, twilio_voice
+from bridge.web import media
 from bridge.web.auth import Auth, TokenSigner, hash_key
 from bridge.web.context import CONTEXT, Context
 from bridge.web.problems import answer_problems
+from bridge.web.voice import routes as voice
 
 API_KEY = "cbk_a-key-of-tenant-acme"
 
@@ -129,7 +130,7 @@ async def start_media_server(clock: Clock | None = None, **given: Any) -> MediaS
     app = web.Application(middlewares=[answer_problems])
     app[CONTEXT] = Context(settings=settings, clock=clock, store=None, feed=None, calls=taker, auth=auth)
     media.add_routes(app)
-    twilio_voice.add_routes(app)
+    voice.add_routes(app)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
     return MediaServer(str(server.make_url("")).rstrip("/"), taker, app[CONTEXT], app, server)

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, twilio_voice, webhooks
+from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, webhooks
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import until_idle
 from bridge.web.observe import observe, shut_doors
 from bridge.web.openapi import document
 from bridge.web.problems import answer_problems
 from bridge.web.route import MAX_BODY, Route
+from bridge.web.voice import routes as voice
 
 TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *calls.ROUTES,
@@ -58,6 +59,6 @@ def application(opening: Opening) -> web.Application:
     app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
     app.router.add_routes(route.as_aiohttp() for route in TABLE)
     media.add_routes(app)
-    twilio_voice.add_routes(app)
+    voice.add_routes(app)
     app.router.add_static("/static", pages.STATIC)
     return app

@@ -12,6 +12,7 @@ from aiohttp import hdrs
 from bridge.web.auth import Scope
 from bridge.web.route import Route
 from bridge.web.server import TABLE
+from bridge.web.voice.table import VOICES
 from tests.http_server import HttpServer
 from tests.story import ended, final, started
 
@@ -29,7 +30,7 @@ OPEN: Final = {
 BESIDE: Final = {
     "/static": "files of the page",
     "/v1/media/{dialect}": "calls come in, nothing goes out; tests/flow/test_media.py",
-    "/v1/twilio/voice": "answers a signature or a key with TwiML; tests/flow/test_twilio_voice.py",
+    **{voice.path: "answers a signature or a key with a document; tests/flow/test_voice.py" for voice in VOICES},
 }
 """Routes beside the table, and what guards them."""
 

@@ -20,7 +20,8 @@ from bridge.carrier.twilio import TwilioSide
 from bridge.clock import SystemClock
 from bridge.model.stream import Leg
 from bridge.web.auth import Scope
-from bridge.web.twilio_voice import LONGEST_CALL_S, twiml
+from bridge.web.voice.asked import LONGEST_CALL_S, Asked
+from bridge.web.voice.twiml import twiml
 from tests.media_server import API_KEY, MediaServer, ServeMedia
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -81,7 +82,7 @@ def test_the_twiml_is_twilios(wanted: dict[str, str], verbs: list[Any]) -> None:
             theirs.pause(length=LONGEST_CALL_S)
         else:
             theirs.append(verb)
-    assert same(twiml(STREAM, ABOUT, wanted), theirs)
+    assert same(twiml(Asked.of(wanted, stream_url=STREAM, parameters=ABOUT)), theirs)
 
 
 async def test_a_signed_webhook_starts_a_stream(serve_media: ServeMedia) -> None:
