@@ -62,7 +62,7 @@ class Receiver:
         await until(lambda: len(self.seen) >= count)
 
 
-async def until(condition: Callable[[], bool], *, limit_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], *, limit_s: float = 30.0) -> None:
     """Wait, in real time, for what real sockets and threads bring."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110  # what it waits for lies beyond this loop

@@ -96,8 +96,7 @@ class Changes:
 
     def _keep(self, call_id: str, segment: Segment) -> None:
         key = (call_id, segment.leg, segment.segment)
-        self.kept[key] = segment
-        self.gone.discard(key)
+        self.kept[key] = segment  # even where it is in `gone`: what goes is deleted first
         self.speakers.pop(key, None)
 
     def _drop(self, key: SegmentKey) -> None:

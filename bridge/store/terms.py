@@ -79,7 +79,9 @@ class TermIndex(Protocol):
         """The words of calls, by number; they replace what was there."""
         ...
 
-    def remove(self, connection: Connection, number: int) -> None: ...
+    def remove(self, connection: Connection, number: int) -> None:
+        """The call is about to be deleted."""
+        ...
 
     def searches(
         self, query: Select[Any], wanted: Collection[str], order: Sequence[ColumnElement[Any]], limit: int
@@ -125,7 +127,7 @@ _arrays: Final = Table(
 
 
 class PostgresTerms:
-    """An array of words under a GIN index; the row goes with its call.
+    """An array of words under a GIN index.
 
     The index knows no order. A common word is found by looking through the newest calls, a rare one by the index; which
     it is PostgreSQL cannot know beforehand, and a wrong guess costs seconds. So both are asked, the cheap one first.
@@ -143,7 +145,7 @@ class PostgresTerms:
         )
 
     def remove(self, connection: Connection, number: int) -> None:
-        connection.execute(delete(_arrays).where(_arrays.c.call == number))
+        """Nothing to do: the row goes with its call."""
 
     def searches(
         self, query: Select[Any], wanted: Collection[str], order: Sequence[ColumnElement[Any]], limit: int

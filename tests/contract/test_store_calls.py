@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from sqlalchemy import text
 
 from bridge.errors import ConflictError, InvalidRequestError, NotFoundError
 from bridge.model.events import MediaGap
@@ -213,6 +214,9 @@ async def test_deleting_a_call_leaves_nothing(store: Store) -> None:
     found = await store.calls("acme", CallFilter(text="secret"), cursor=None, limit=10)
     assert [call.call_id for call in found.calls] == ["call-2"]
     assert {delivery.call_id for delivery in await store.deliveries("acme", "we_1", limit=10)} == {"call-2"}
+
+    indexed = text("SELECT count(*) FROM call_terms")
+    assert await store._db.read(lambda connection: connection.execute(indexed).scalar()) == 1  # type: ignore[attr-defined]
 
     await store.append(Story("call-1").tell(started(), final(1, "nothing of note"), ended()))
     found = await store.calls("acme", CallFilter(text="secret"), cursor=None, limit=10)

@@ -28,7 +28,7 @@ async def test_readers_that_are_cancelled(store: Store) -> None:
         await turns(count)
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         many = [store.events("acme", "call-1", after=0, limit=100) for _ in range(20)]
         assert all(len(events) == 51 for events in await asyncio.gather(*many))
 
@@ -42,7 +42,7 @@ async def test_writers_that_are_cancelled(store: Store) -> None:
         await turns(count)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(StoreError):  # the first one may be at it still
                     await store.append(happened)
@@ -60,7 +60,7 @@ async def test_claims_that_are_cancelled(store: Store) -> None:
         await turns(count)
         claiming.cancel()
         await asyncio.gather(claiming, return_exceptions=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await store.ping()  # behind the last claim, where writers stand in line
         if running := getattr(store._db, "_running", None):  # type: ignore[attr-defined]
             await asyncio.wait(running)

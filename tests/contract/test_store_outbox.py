@@ -226,11 +226,16 @@ async def test_a_record_that_comes_too_late(store: Store) -> None:
     pending = await a_pending_delivery(store)
     await claimed(store, START, lease_s=10)
     await claimed(store, START + 10, lease_s=10)
-    await store.record(pending.id, a_try(at=START + 11, status=200), next_due=None, delivered=True)
+    await store.record(pending.id, a_try(at=START + 11, status=503), next_due=START + 500, delivered=False)
     await store.record(pending.id, a_try(at=START + 1, status=500), next_due=START + 40, delivered=False)
     [listed] = await store.deliveries("acme", "we_1", limit=9)
-    assert listed.status is DeliveryStatus.DELIVERED
-    assert [tried.status for tried in listed.attempts] == [500, 200]
+    assert (listed.status, listed.due_at) == (DeliveryStatus.PENDING, START + 500)
+    await claimed(store, START + 500)
+    await store.record(pending.id, a_try(2, at=START + 501, status=200), next_due=None, delivered=True)
+    await store.record(pending.id, a_try(at=START + 2, status=500), next_due=None, delivered=False)
+    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    assert (listed.status, listed.tries) == (DeliveryStatus.DELIVERED, 2)
+    assert [tried.status for tried in listed.attempts] == [500, 500, 503, 200]
 
 
 async def test_sent_again_by_hand(store: Store) -> None:

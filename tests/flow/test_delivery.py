@@ -70,7 +70,7 @@ class Office:
 
     async def recorded(self, tries: int, endpoint_id: str = "we_1") -> Delivery:
         """The only delivery, once so many of its tries are on record."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 [delivery] = await self.deliveries(endpoint_id)
                 if len(delivery.attempts) >= tries:

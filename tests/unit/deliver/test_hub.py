@@ -95,6 +95,22 @@ async def test_who_is_far_behind_reads_the_store(bridge: Bridge, calls: MemoryCa
     assert 1 <= calls.reads <= 4
 
 
+async def test_every_place_to_resume_from(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever memory begins and the store's pages end, nothing is missed or doubled at the seam."""
+    monkeypatch.setattr(hub_module, "RECENT_OF_CALL", 4)
+    monkeypatch.setattr(hub_module, "PAGE", 3)
+    await bridge.begin()
+    for said in range(1, 16):
+        await bridge.say(1)
+        feeds = [bridge.hub.call("acme", "c", after=after) for after in range(said + 1)]
+        for after, feed in enumerate(feeds):
+            assert await read(feed, said + 1 - after) == list(range(after + 1, said + 2))
+    waiting = [asyncio.create_task(read(bridge.hub.call("acme", "c", after=after))) for after in range(17)]
+    await VirtualClock().settle()
+    await bridge.end()
+    assert await asyncio.gather(*waiting) == [list(range(after + 1, 18)) for after in range(17)]
+
+
 async def test_memory_is_bounded(bridge: Bridge) -> None:
     """However long a call, however slow its subscribers, a live call holds a bounded number of events."""
     await bridge.begin()
