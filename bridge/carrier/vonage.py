@@ -38,7 +38,7 @@ class VonageSide:
     def opening(self) -> Sequence[str]:
         content_type = f"audio/l16;rate={self.media_format.sample_rate}"
         connected = {"event": "websocket:connected", "content-type": content_type}
-        return [json.dumps({**self._call.parameters, "uuid": self._call.carrier_call_id, **connected})]
+        return [json.dumps({"uuid": self._call.carrier_call_id, **self._call.parameters, **connected})]
 
     def media(self, _at_ms: int, payloads: Mapping[Leg, bytes]) -> Sequence[bytes]:
         return list(payloads.values())

@@ -30,5 +30,8 @@ def ncco(asked: Asked) -> bytes:
         "headers": asked.parameters,
         "authorization": authorization,
     }
+    called = asked.parameters.get("metadata.to", "").removeprefix("+")
+    number = {"from": called} if called.isdecimal() else {}  # the account's own, as Vonage's library asks for
+    connect = {"action": "connect", **number, "endpoint": [endpoint]}
     talk: list[dict[str, Any]] = [] if asked.say is None else [{"action": "talk", "text": asked.say}]
-    return json.dumps([*talk, {"action": "connect", "endpoint": [endpoint]}], ensure_ascii=False).encode()
+    return json.dumps([*talk, connect], ensure_ascii=False).encode()
