@@ -35,8 +35,9 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup  ## docs/settings.md, from the settings themselves
+docs: setup  ## docs/settings.md and the README's carriers, from the settings and dialects themselves
 	$(BIN)/python -m scripts.document_settings
+	$(BIN)/python -m scripts.document_carriers
 
 lock:  ## resolve again; needs uv (`pip install uv`); names no index
 	bash scripts/lock.sh

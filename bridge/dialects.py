@@ -5,7 +5,7 @@ A new carrier is a file in `ingest/`, a file in `carrier/`, and a row here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -97,6 +97,21 @@ def _vonage_signed(handshake: Handshake, settings: Settings, now: float) -> bool
         return None
     authorization = handshake.headers.get("Authorization", "")
     return vonage_signature.is_signed(secret.get_secret_value(), authorization, now=now)
+
+
+def in_markdown(dialects: Iterable[Dialect], *, page: str = "{title}") -> str:
+    """The table for people, a row a dialect; `page` is how a title is written, with `{title}` and `{name}`."""
+    rows = [
+        (
+            page.format(title=dialect.title, name=dialect.name),
+            f"`{dialect.path}`",
+            dialect.summary.replace("<", "\\<"),
+            ", ".join(f"`{proof}`" if proof.startswith(("Authorization", "?")) else proof for proof in dialect.proofs),
+        )
+        for dialect in dialects
+    ]
+    head = "| carrier | path | what comes | how it is let in |\n|---|---|---|---|\n"
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {

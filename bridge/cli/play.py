@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from bridge.cli import example
 from bridge.cli.progress import audio_bar
 from bridge.clock import SystemClock
 from bridge.dialects import DIALECTS, Dialect
+from bridge.model.stream import MediaFormat
 
 NORMAL_CLOSES: Final = frozenset({1000, 1005})
 """Said in so many words, or a closing frame without a code."""
@@ -53,12 +56,25 @@ def _carriers() -> str:
     show_default=True,
     help="Which carrier to be.",
 )
+@click.option(
+    "--codec",
+    metavar="NAME[@RATE]",
+    help="What the audio is coded in, where the dialect leaves a choice: G722, L16LE@16000 …",
+)
 @click.option("--speed", type=click.FloatRange(0.1, 20), default=1.0, show_default=True, help="Times real time.")
 @click.option("--param", "params", multiple=True, metavar="K=V", help="A custom parameter of the stream; repeatable.")
 @click.option("--token", envvar="CALLBRIDGE_TOKEN", help="An API key or token, sent as the dialect carries it.")
 @click.option("--secret", envvar="CALLBRIDGE_CARRIER_SECRET", help="What the carrier signs its upgrade with.")
 def command(
-    *, file: Path, url: str, dialect: str, speed: float, params: tuple[str, ...], token: str | None, secret: str | None
+    *,
+    file: Path,
+    url: str,
+    dialect: str,
+    codec: str | None,
+    speed: float,
+    params: tuple[str, ...],
+    token: str | None,
+    secret: str | None,
 ) -> None:
     """Replay FILE as a live call: mono is the caller, in stereo the caller is left and the agent right.
 
@@ -68,6 +84,8 @@ def command(
     call = Dialled(
         legs=tuple(recording.legs), parameters=dict(_pair(given) for given in params), token=token, secret=secret
     )
+    if codec is not None:
+        call = replace(call, media_format=_coded(codec, DIALECTS[dialect].speak(call).offered))
     report = asyncio.run(_play(url, recording, DIALECTS[dialect], call, speed))
     _tell(report)
     if report.close_code not in NORMAL_CLOSES:
@@ -97,6 +115,17 @@ def _tell(report: CallReport) -> None:
     closed = "the connection was cut" if report.close_code is None else f"closed with {report.close_code}"
     reason = f" ({report.close_reason})" if report.close_reason else ""
     click.echo(f"{report.messages_sent} messages sent, {closed}{reason}", err=True)
+
+
+def _coded(wanted: str, offered: Sequence[MediaFormat]) -> MediaFormat:
+    """`NAME` or `NAME@RATE` as one of the formats that a dialect offers."""
+    names = {f"{each.encoding}@{each.sample_rate}": each for each in reversed(offered)}
+    names |= {str(each.encoding): each for each in reversed(offered)}  # the first of a name is the usual one
+    try:
+        return names[wanted.upper()]
+    except KeyError:
+        known = ", ".join(f"{each.encoding}@{each.sample_rate}" for each in offered)
+        raise click.BadParameter(f"{wanted!r} is not sent in this dialect; {known} are", param_hint="--codec") from None
 
 
 def _pair(given: str) -> tuple[str, str]:
