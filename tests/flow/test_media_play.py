@@ -69,6 +69,27 @@ async def test_a_recording_becomes_a_call(serve_media: ServeMedia, recording: Pa
         assert np.argmax(np.abs(np.fft.rfft(line))) == hertz * len(line) // 8000
 
 
+@pytest.mark.parametrize(
+    ("dialect", "codec", "heard_as"),
+    [
+        ("telnyx", "g722", "G722"),
+        ("telnyx", "L16BE@16000", "L16"),
+        ("plivo", "L16LE", "L16"),
+        ("vonage", None, "L16LE"),
+    ],
+)
+async def test_a_carrier_and_a_codec(
+    serve_media: ServeMedia, recording: Path, dialect: str, codec: str | None, heard_as: str
+) -> None:
+    """Any dialect, in any codec that it offers; without a wish, in the usual one."""
+    server = await serve_media(auth="off")
+    wish = [] if codec is None else ["--codec", codec]
+    address = f"{server.url.replace('http', 'ws')}/v1/media/{dialect}"
+    assert (await play(recording, "--to", address, "--dialect", dialect, "--speed", "20", *wish))[0] == 0
+    heard = await server.taker.next_call()
+    assert (heard.started.carrier, heard.started.media_format.encoding) == (dialect, heard_as)
+
+
 async def test_a_refused_call(serve_media: ServeMedia, recording: Path) -> None:
     """A wrong signature, and a token that nobody knows, are one readable line and status 1."""
     server = await serve_media(twilio_auth_token="secret")
@@ -93,6 +114,7 @@ async def test_nobody_answers(recording: Path) -> None:
     [
         pytest.param(["--to", "calls.example.org"], "is not like wss://", id="address"),
         pytest.param(["--to", "ws://x", "--dialect", "nobody"], "'nobody' is not", id="dialect"),
+        pytest.param(["--to", "ws://x", "--codec", "G722"], "PCMU@8000 are", id="codec"),
         pytest.param(["--to", "ws://x", "--param", "novalue"], "is not NAME=VALUE", id="parameter"),
         pytest.param(["--to", "ws://x", "--speed", "0"], "is not in the range", id="speed"),
         pytest.param([], "Missing option '--to'", id="no-address"),
