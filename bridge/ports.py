@@ -65,6 +65,8 @@ class DecodeJob:
     prefix_text: str = ""
     keywords: tuple[str, ...] = ()
     want_words: bool = False
+    brisk: bool = False
+    """The engine is busy: a smaller window will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

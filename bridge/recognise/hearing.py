@@ -23,7 +23,7 @@ from bridge.recognise.agreement import Agreement, joined
 from bridge.recognise.context import Context, Said, Window
 from bridge.recognise.guard import is_invented
 from bridge.recognise.heard import AllHeard, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
-from bridge.recognise.pace import PARTIAL_S, SLOWEST_PARTIAL_S, context_room, partial_interval_s
+from bridge.recognise.pace import PARTIAL_S, SLOWEST_PARTIAL_S, context_room, is_busy, partial_interval_s
 from bridge.recognise.settling import Piece, Settling, placed
 from bridge.recognise.tongue import Tongue
 from bridge.recognise.utterance import Utterance
@@ -259,24 +259,26 @@ class Hearing:
         samples = utterance.spoken()
         if len(samples) < SHORTEST:
             return Decoded.nothing(self._options.language or "")
-        window = self._context.window(samples, context_room(self._engine.pressure(), len(samples)))
-        decoded = await self._decode_final(utterance, window)
+        busy = is_busy(self._engine.pressure())
+        window = self._context.window(samples, context_room(len(samples), busy=busy))
+        decoded = await self._decode_final(utterance, window, busy=busy)
         if decoded is not None and not decoded.text and window.prefix_text:
             alone = self._context.window(samples, 0)
-            decoded = await self._decode_final(utterance, alone)
+            decoded = await self._decode_final(utterance, alone, busy=busy)
         return decoded
 
-    async def _decode_final(self, utterance: Utterance, window: Window) -> Decoded | None:
+    async def _decode_final(self, utterance: Utterance, window: Window, *, busy: bool) -> Decoded | None:
         left_ms = 0 if utterance.over else self._options.speculate_ms
         job = DecodeJob(
             samples=window.samples,
             urgency=Urgency.FINAL if utterance.over else Urgency.SPECULATIVE,
             deadline=self._clock.monotonic() + left_ms / 1000,
             language=self._tongue.held,
-            previous_text=window.previous_text,
+            previous_text="" if busy else window.previous_text,
             prefix_text=window.prefix_text,
             keywords=self._options.keywords,
             want_words=True,
+            brisk=busy,
         )
         try:
             decoded = await self._engine.decode(job)

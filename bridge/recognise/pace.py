@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.model.frame import SAMPLE_RATE
-from bridge.recognise.window import LONGEST_S, TAIL_S, window_s
+from bridge.recognise.window import BRISK_BUCKETS_S, LONGEST_S, TAIL_S, window_s
 
 PARTIAL_S: Final = 0.9
 SLOWEST_PARTIAL_S: Final = 4.0
-STRETCH_FROM: Final = 0.5
-STOP_FROM: Final = 0.92
+STRETCH_FROM: Final = 0.4
+STOP_FROM: Final = 0.75
 
 AMPLE_WINDOW_S: Final = 16
 """A final's window, earlier speech included, while there is room: decoded within the rest of the hang-over."""
@@ -26,12 +26,15 @@ def partial_interval_s(pressure: float) -> float | None:
     return PARTIAL_S + stretch * (SLOWEST_PARTIAL_S - PARTIAL_S)
 
 
-def context_room(pressure: float, samples: int) -> int:
+def is_busy(pressure: float) -> bool:
+    """Whether finals do with less context and smaller windows, so that all of them stay in time."""
+    return pressure >= BUSY_FROM
+
+
+def context_room(samples: int, *, busy: bool) -> int:
     """Samples of earlier speech that a final of `samples` may carry.
 
     While the engine is busy, only what fits the window that the speech needs anyway; that costs next to nothing.
     """
-    window = window_s(samples)
-    if pressure < BUSY_FROM:
-        window = max(window, AMPLE_WINDOW_S)
+    window = window_s(samples, BRISK_BUCKETS_S) if busy else max(window_s(samples), AMPLE_WINDOW_S)
     return max(0, round(min(window - TAIL_S, LONGEST_S) * SAMPLE_RATE) - samples)

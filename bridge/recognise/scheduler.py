@@ -29,7 +29,10 @@ WIDEN_S: Final = 2
 HOLD_FROM: Final = 0.5
 """The load from which a speculation waits for company, as long as it will still be there when it is needed."""
 
-MARGIN_S: Final = 0.05
+MARGIN_S: Final = 0.1
+
+SETTLE_BELOW: Final = 0.5
+"""The load under which settling starts before its deadline."""
 
 LOAD_MEMORY_S: Final = 3.0
 """How far back the measured load looks."""
@@ -229,8 +232,10 @@ class Scheduler(Generic[P]):
         return joining[: self._max_batch]
 
     def _start_by(self, like: Sequence[_Waiting[P]]) -> float:
-        """The latest time at which these must begin; now, unless they are speculations and the machine is busy."""
+        """When these should begin: at once, unless the machine is busy and they can wait."""
         first = like[0].plan
+        if first.job.urgency is Urgency.SETTLE and self._load.share() >= SETTLE_BELOW:
+            return first.job.deadline
         if (
             first.job.urgency is not Urgency.SPECULATIVE
             or len(like) >= self._max_batch

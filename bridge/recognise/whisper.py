@@ -20,7 +20,15 @@ from faster_whisper.tokenizer import Tokenizer
 from bridge.errors import EngineError, SetupError
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.ports import Decoded, DecodedWord, DecodeJob, Urgency
-from bridge.recognise.window import FULL_WINDOW_S, previous_length, token_cap, window_s
+from bridge.recognise.window import (
+    BRISK_BUCKETS_S,
+    BUCKETS_S,
+    FULL_WINDOW_S,
+    PARTIAL_BUCKETS_S,
+    previous_length,
+    token_cap,
+    window_s,
+)
 
 FRAMES_PER_S: Final = 100
 """Log-mel frames a second; the encoder gives one state for two of them."""
@@ -117,9 +125,10 @@ class Whisper:
         prefix = tuple(texts.encode(" " + job.prefix_text.strip())) if job.prefix_text.strip() else ()
         previous = self._previous(texts, job)
         partial = job.urgency is Urgency.PARTIAL
+        buckets = PARTIAL_BUCKETS_S if partial else BRISK_BUCKETS_S if job.brisk else BUCKETS_S
         return Plan(
             job=job,
-            window_s=window_s(len(job.samples), partial=partial),
+            window_s=window_s(len(job.samples), buckets),
             previous=previous,
             prefix=prefix[-MAX_TOKENS // 2 :],
             cap=min(token_cap(len(job.samples), partial=partial), MAX_TOKENS),

@@ -19,8 +19,11 @@ TAIL_S: Final = 2.0
 BUCKETS_S: Final = (8, 10, 12, 14, 16, 20, 25, FULL_WINDOW_S)
 """Window lengths in use. Jobs of one bucket can be decoded together."""
 
-PARTIAL_BUCKETS_S: Final = (4, 5, 6, 7, *BUCKETS_S)
-"""A partial may be wrong once in a while: it does with smaller windows."""
+BRISK_BUCKETS_S: Final = (6, 7, *BUCKETS_S)
+"""While the engine is busy. Read speech pays with one word in a hundred, prompts with none."""
+
+PARTIAL_BUCKETS_S: Final = (4, 5, *BRISK_BUCKETS_S)
+"""A partial may be wrong once in a while."""
 
 LONGEST_S: Final = FULL_WINDOW_S - TAIL_S
 """The longest run of samples a job may carry."""
@@ -36,10 +39,9 @@ PREVIOUS_TOKENS: Final = (0, 16, 32, 64)
 batch, so the number is one of a few."""
 
 
-def window_s(samples: int, *, partial: bool = False) -> int:
+def window_s(samples: int, buckets: tuple[int, ...] = BUCKETS_S) -> int:
     """The window for so many samples: speech plus tail, rounded up to a bucket."""
     wanted = samples / SAMPLE_RATE + TAIL_S
-    buckets = PARTIAL_BUCKETS_S if partial else BUCKETS_S
     return next((bucket for bucket in buckets if bucket >= wanted), FULL_WINDOW_S)
 
 
