@@ -14,8 +14,8 @@ from bridge.carrier.audio import CallAudio
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.model.stream import Leg
 from bridge.ports import Decoded, DecodedWord, DecodeJob
-from bridge.speech.gate import Gate
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
+from tests.unit.recordings.doubles import LoudIsSpeech, OpenGate
 
 LINE_RATE: Final = 16_000
 WINDOW_MS: Final = 32
@@ -32,7 +32,6 @@ STEP_HZ: Final = 100
 
 AMPLITUDE: Final = 0.3
 FADE_MS: Final = 5
-QUIET: Final = 0.01
 AUDIBLE: Final = 0.05
 HOLE_MS: Final = 110
 """A word with a hole of this length, where frames are lost, is still one word."""
@@ -128,23 +127,6 @@ def _runs(audible: npt.NDArray[np.intp]) -> list[tuple[int, int]]:
 def _number(run: Samples) -> int:
     spectrum = np.abs(np.fft.rfft(run * np.hanning(len(run)), 8 * SAMPLE_RATE))
     return round((int(spectrum.argmax()) / 8 - LOWEST_HZ) / STEP_HZ)
-
-
-class LoudIsSpeech:
-    """A VoiceModel without a model."""
-
-    def reset(self) -> None:
-        pass
-
-    def probabilities(self, windows: Samples) -> npt.NDArray[np.float32]:
-        return (np.abs(windows).max(axis=1) > QUIET).astype(np.float32)
-
-
-class OpenGate(Gate):
-    """Lets through what is loud."""
-
-    def maybe_speech(self, window: Samples) -> bool:
-        return bool(np.abs(window).max() > QUIET)
 
 
 def tone_segmenter(options: SegmenterOptions) -> Segmenter:
