@@ -13,9 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
+import structlog
+
 from bridge.errors import EngineError
 from bridge.ports import Clock, Decoded, DecodeJob, Urgency
 from bridge.recognise.cost import Cost
+
+log = structlog.get_logger()
 
 SHED_PARTIAL_S: Final = 1.0
 """A partial this late shows what nobody waits for any more."""
@@ -178,6 +182,7 @@ class Scheduler(Generic[P]):
     def _start(self) -> None:
         self._shed_late()
         while len(self._running) < self._workers.count and (batch := self._next_batch()):
+            self._optional += batch[0].optional
             task = asyncio.create_task(self._run(batch))
             self._running.add(task)
             task.add_done_callback(self._ended)
@@ -259,8 +264,6 @@ class Scheduler(Generic[P]):
         self._start()
 
     async def _run(self, batch: list[_Waiting[P]]) -> None:
-        optional = batch[0].optional
-        self._optional += optional
         began = self._clock.monotonic()
         self._load.began()
         try:
@@ -271,8 +274,11 @@ class Scheduler(Generic[P]):
                 _resolve(entry.result, decoded)
         except EngineError as error:
             self._failed(batch, error)
+        except Exception as error:  # workers that are gone, or break their promise: callers must hear of it all the same
+            log.exception("workers failed")
+            self._failed(batch, EngineError(f"the workers failed: {error}"))
         finally:
-            self._optional -= optional
+            self._optional -= batch[0].optional
             self._load.ended()
             self.stats.busy_s += self._clock.monotonic() - began
 
