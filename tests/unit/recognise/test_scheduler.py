@@ -1,0 +1,263 @@
+"""Who is decoded next, what may wait, and what happens when a batch fails: workers by script, time by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from bridge.errors import EngineError
+from bridge.ports import Decoded, DecodeJob, Urgency
+from bridge.recognise import scheduler
+from bridge.recognise.scheduler import SHED_PARTIAL_S, Scheduler
+from tests.clock import VirtualClock
+from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
+
+FINAL, SPECULATIVE, PARTIAL, SETTLE = Urgency.FINAL, Urgency.SPECULATIVE, Urgency.PARTIAL, Urgency.SETTLE
+
+
+class Bench:
+    """A scheduler over scripted workers, and the jobs given to it."""
+
+    def __init__(self, clock: VirtualClock, *, workers: int = 1, max_batch: int = 4, seconds: float = 1.0) -> None:
+        self.clock = clock
+        self.workers = ScriptedWorkers(clock=clock, count=workers, seconds=seconds)
+        self.scheduler: Scheduler[ScriptedPlan] = Scheduler(self.workers, clock, max_batch=max_batch)
+
+    def ask(self, *jobs: DecodeJob) -> list[asyncio.Task[Decoded | None]]:
+        return [asyncio.create_task(self.scheduler.decode(one)) for one in jobs]
+
+    async def occupy(self) -> list[asyncio.Task[Decoded | None]]:
+        """A final on every worker, each in a window of its own."""
+        tasks = self.ask(*(job(f"busy{n}", seconds=5 + 5 * n) for n in range(self.workers.count)))
+        await self.clock.settle()
+        return tasks
+
+    async def results(self, tasks: Sequence[asyncio.Task[Decoded | None]]) -> list[str | None]:
+        while not all(task.done() for task in tasks):
+            await self.clock.advance(0.5)
+        return texts(task.result() for task in tasks)
+
+
+ORDERS = {
+    "finals before partials before settling": (
+        [job("settle", SETTLE), job("partial", PARTIAL, deadline=9), job("final", deadline=9)],
+        ["final", "partial", "settle"],
+    ),
+    "finals by deadline": ([job("late", deadline=3, seconds=10), job("soon", deadline=1)], ["soon", "late"]),
+    "a speculation is a final with a later deadline": (
+        [job("guess", SPECULATIVE, deadline=0.3, seconds=10), job("final", deadline=0.1)],
+        ["final", "guess"],
+    ),
+    "an earlier speculation before a final": (
+        [job("final", deadline=2, seconds=10), job("guess", SPECULATIVE, deadline=-9)],
+        ["guess", "final"],
+    ),
+    "equal deadlines as they came": ([job("first", seconds=10), job("second")], ["first", "second"]),
+}
+
+
+@pytest.mark.parametrize(("jobs", "order"), ORDERS.values(), ids=ORDERS.keys())
+async def test_the_most_urgent_job_goes_first(clock: VirtualClock, jobs: list[DecodeJob], order: list[str]) -> None:
+    """A free worker takes what is needed soonest, whatever came first."""
+    bench = Bench(clock)
+    tasks = [*await bench.occupy(), *bench.ask(*jobs)]
+    await bench.results(tasks)
+    assert bench.workers.names[1:] == order
+
+
+BATCHES = {
+    "like windows": ([job("a"), job("b")], ["a+b"]),
+    "a window two seconds shorter is widened": ([job("a", seconds=8), job("b", seconds=6)], ["a+b"]),
+    "a window four seconds shorter is not": ([job("a", seconds=10), job("b", seconds=6)], ["a", "b"]),
+    "a longer window does not join a shorter one": ([job("a", seconds=6), job("b", seconds=8)], ["a", "b"]),
+    "other lengths of previous text": ([job("a", previous=0), job("b", previous=20)], ["a", "b"]),
+    "finals and speculations": ([job("a"), job("b", SPECULATIVE)], ["a+b"]),
+    "partials only with partials": (
+        [job("a"), job("b", PARTIAL, deadline=9), job("c", PARTIAL, deadline=9)],
+        ["a", "b+c"],
+    ),
+    "settling alone": ([job("a", SETTLE), job("b", SETTLE)], ["a", "b"]),
+    "four at most": ([job(n) for n in "abcdef"], ["a+b+c+d", "e+f"]),
+}
+
+
+@pytest.mark.parametrize(("jobs", "batches"), BATCHES.values(), ids=BATCHES.keys())
+async def test_only_like_jobs_share_a_batch(clock: VirtualClock, jobs: list[DecodeJob], batches: list[str]) -> None:
+    """What is decoded together has one window, one length of previous text and one kind of need."""
+    bench = Bench(clock)
+    tasks = [*await bench.occupy(), *bench.ask(*jobs)]
+    assert await bench.results(tasks) == ["busy0", *(one.keywords[0] for one in jobs)]
+    assert bench.workers.names[1:] == batches
+    assert all(len({plan.window_s for plan in batch}) == 1 for batch in bench.workers.batches)
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4])
+async def test_one_worker_is_kept_for_finals(clock: VirtualClock, workers: int) -> None:
+    """Partials that come in one moment take all workers but one, so that a final starts at once."""
+    bench = Bench(clock, workers=workers)
+    partials = bench.ask(*(job(f"p{n}", PARTIAL, deadline=9, seconds=2 + n) for n in range(workers)))
+    await clock.settle()
+    assert len(bench.workers.batches) == workers - 1
+    [final] = bench.ask(job("final"))
+    await clock.advance(1.0)
+    assert final.done()
+    await bench.results(partials)
+
+
+async def test_the_only_worker_also_shows_partials(clock: VirtualClock) -> None:
+    """With a single worker, what is optional runs while nothing else waits."""
+    bench = Bench(clock)
+    assert await bench.results(bench.ask(job("partial", PARTIAL))) == ["partial"]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "late_by", "kept"),
+    [
+        pytest.param(PARTIAL, SHED_PARTIAL_S - 0.5, True, id="a partial in time"),
+        pytest.param(PARTIAL, SHED_PARTIAL_S + 0.5, False, id="a late partial"),
+        pytest.param(FINAL, 100.0, True, id="a final, however late"),
+        pytest.param(SPECULATIVE, 100.0, True, id="a speculation, however late"),
+        pytest.param(SETTLE, 100.0, True, id="a settling, however late"),
+    ],
+)
+async def test_only_late_partials_are_shed(clock: VirtualClock, urgency: Urgency, late_by: float, kept: bool) -> None:
+    """Under load a partial that nobody waits for any more is answered with None; nothing else is."""
+    bench = Bench(clock)
+    tasks = [*await bench.occupy(), *bench.ask(job("x", urgency, deadline=1.0 - late_by))]
+    assert await bench.results(tasks) == ["busy0", "x" if kept else None]
+    assert bench.scheduler.stats.shed[urgency] == (0 if kept else 1)
+
+
+async def test_a_cancelled_job_leaves_the_queue(clock: VirtualClock) -> None:
+    """A job taken back while it waits is never decoded, and its company is."""
+    bench = Bench(clock)
+    busy = await bench.occupy()
+    kept, dropped = bench.ask(job("kept"), job("dropped"))
+    await clock.settle()
+    assert bench.scheduler.queued()[FINAL] == 2
+    dropped.cancel()
+    await clock.settle()
+    assert bench.scheduler.queued()[FINAL] == 1
+    await bench.results([*busy, kept])
+    assert bench.workers.names == ["busy0", "kept"]
+
+
+async def test_a_job_cancelled_while_it_runs_harms_nobody(clock: VirtualClock) -> None:
+    """The others of its batch get their words."""
+    bench = Bench(clock)
+    busy = await bench.occupy()
+    kept, dropped = bench.ask(job("kept"), job("dropped"))
+    await clock.advance(1.5)
+    dropped.cancel()
+    assert await bench.results([*busy, kept]) == ["busy0", "kept"]
+
+
+async def test_a_failed_batch_is_tried_once_more_one_by_one(clock: VirtualClock) -> None:
+    """One poisonous job costs its company a second decode, and only itself its words."""
+    bench = Bench(clock)
+    bench.workers.failing = {"bad"}
+    busy = await bench.occupy()
+    good, bad = bench.ask(job("good"), job("bad"))
+    await clock.advance(10.0)
+    assert bench.workers.names == ["busy0", "good+bad", "good", "bad"]
+    assert texts([good.result()]) == ["good"]
+    assert isinstance(bad.exception(), EngineError)
+    assert (bench.scheduler.stats.failed, texts(task.result() for task in busy)) == (1, ["busy0"])
+
+
+@pytest.mark.parametrize("urgency", [PARTIAL, SETTLE])
+async def test_what_is_optional_is_not_tried_again(clock: VirtualClock, urgency: Urgency) -> None:
+    """A failed partial or settling says so at once."""
+    bench = Bench(clock)
+    bench.workers.failing = {"bad"}
+    [bad] = bench.ask(job("bad", urgency))
+    await clock.advance(5.0)
+    assert isinstance(bad.exception(), EngineError)
+    assert bench.workers.names == ["bad"]
+
+
+async def test_a_worker_that_breaks_its_promise_still_answers(clock: VirtualClock) -> None:
+    """An error that is not an EngineError reaches callers as one: nobody waits for ever."""
+    bench = Bench(clock)
+    bench.workers.failing, bench.workers.error = {"bad"}, RuntimeError("pool is gone")
+    [bad] = bench.ask(job("bad"))
+    await clock.advance(5.0)
+    assert isinstance(bad.exception(), EngineError)
+    assert await bench.results(bench.ask(job("next"))) == ["next"]
+
+
+async def test_pressure_rises_with_work_and_falls_without(clock: VirtualClock) -> None:
+    """Idle is 0; finals that wait make it 1 at once; a quiet while brings it back."""
+    bench = Bench(clock, seconds=3.0)
+    assert bench.scheduler.pressure() == 0.0
+    tasks = [*await bench.occupy(), *bench.ask(job("a", seconds=20), job("b", seconds=12))]
+    await clock.settle()
+    assert bench.scheduler.pressure() == 1.0
+    await bench.results(tasks)
+    used = bench.scheduler.pressure()
+    await clock.advance(30.0)
+    assert bench.scheduler.pressure() < 0.01 < used <= 1.0
+
+
+async def test_speculations_wait_for_company_on_a_busy_machine_and_still_come_in_time(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pauses noticed a moment apart are decoded together, before the first one's deadline."""
+    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)  # any load is busy
+    bench = Bench(clock, seconds=0.1)
+    now = clock.monotonic()
+    [first] = bench.ask(job("first", SPECULATIVE, deadline=now + 3.0))
+    await clock.advance(0.01)
+    [second] = bench.ask(job("second", SPECULATIVE, deadline=now + 3.1))
+    while not (first.done() and second.done()):
+        await clock.advance(0.05)
+    assert bench.workers.names == ["first+second"]
+    assert clock.monotonic() <= now + 3.0 + 0.05
+
+
+async def test_a_speculation_on_an_idle_machine_starts_at_once(clock: VirtualClock) -> None:
+    """Waiting for company is for busy machines only."""
+    bench = Bench(clock)
+    bench.ask(job("guess", SPECULATIVE, deadline=60.0))
+    await clock.settle()
+    assert bench.workers.names == ["guess"]
+    await clock.advance(1.0)
+
+
+async def test_settling_that_waited_for_a_busy_machine_runs_by_its_deadline(clock: VirtualClock) -> None:
+    """Settled text is late on a full machine, and never missing."""
+    bench = Bench(clock)
+    busy = bench.ask(*(job(f"busy{n}", seconds=4 + 2 * (n % 2)) for n in range(40)))
+    await clock.advance(6.0)
+    [settle] = bench.ask(job("settle", SETTLE, deadline=clock.monotonic() + 5.0))
+    assert await bench.results([settle]) == ["settle"]
+    await bench.results(busy)
+
+
+async def test_closing_waits_for_what_runs_and_sheds_what_waits(clock: VirtualClock) -> None:
+    """After `close` nobody is left waiting, and the workers are closed."""
+    bench = Bench(clock)
+    [running] = await bench.occupy()
+    waiting = bench.ask(job("final"), job("partial", PARTIAL), job("settle", SETTLE))
+    await clock.settle()
+    closing = asyncio.create_task(bench.scheduler.close())
+    await clock.advance(2.0)
+    assert closing.done()
+    assert bench.workers.closed
+    assert texts([running.result()]) == ["busy0"]
+    assert all(task.done() for task in waiting)
+    assert bench.workers.names == ["busy0"]
+
+
+async def test_counts_say_what_was_done(clock: VirtualClock) -> None:
+    """Figures for /metrics: decodes by urgency, batch sizes, seconds of work and of speech."""
+    bench = Bench(clock)
+    tasks = [*await bench.occupy(), *bench.ask(job("a"), job("b"), job("c", PARTIAL, deadline=9))]
+    await bench.results(tasks)
+    stats = bench.scheduler.stats
+    assert (stats.decoded[FINAL], stats.decoded[PARTIAL]) == (3, 1)
+    assert stats.batches == {1: 2, 2: 1}
+    assert stats.speech_s == 5 + 4 + 4
+    assert stats.busy_s == pytest.approx(3.0)
