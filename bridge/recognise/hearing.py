@@ -100,7 +100,7 @@ class Hearing:
             self._take(item)
         if speech:
             self._limit()
-            self._changed.set()
+            self._wake()
 
     async def room(self) -> None:
         """Returns when there is room for more: at once, unless a minute of speech is undecoded."""
@@ -109,7 +109,7 @@ class Hearing:
     def close(self) -> None:
         """The leg is over: nothing more will be offered."""
         self._closed = True
-        self._changed.set()
+        self._wake()
 
     def _take(self, item: Speech) -> None:
         match item:
@@ -168,9 +168,13 @@ class Hearing:
             await self._change()
         return self._utterances[0]
 
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _change(self) -> Coroutine[Any, Any, object]:
+        """Returns at the next thing that happens from this moment on, even if the wait itself begins later."""
+        return self._changed.wait()
 
     async def _unless(self, stop: Callable[[], bool], work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` gives; None, and the work taken back, as soon as `stop` holds."""
@@ -178,8 +182,10 @@ class Hearing:
         try:
             while not task.done() and not stop():
                 changed = asyncio.create_task(self._change())
-                await asyncio.wait({task, changed}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
+                try:
+                    await asyncio.wait({task, changed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
             return task.result() if task.done() else None
         finally:
             task.cancel()
@@ -293,9 +299,9 @@ class Hearing:
         if decoded is None:
             self._tell(Undecoded(leg=self._leg, position=utterance.start, samples=len(samples)))
             return
-        self._tongue.hear(decoded, len(samples))
         if is_invented(decoded):
             return
+        self._tongue.hear(decoded, len(samples))
         segment = self._segment(utterance, decoded)
         self._tell(segment)
         self._context.add(Said(samples=samples, text=segment.text))

@@ -9,8 +9,8 @@ from bridge.recognise.window import BRISK_BUCKETS_S, LONGEST_S, TAIL_S, window_s
 
 PARTIAL_S: Final = 0.9
 SLOWEST_PARTIAL_S: Final = 4.0
-STRETCH_FROM: Final = 0.4
-STOP_FROM: Final = 0.75
+STRETCH_FROM: Final = 0.35
+STOP_FROM: Final = 0.65
 
 AMPLE_WINDOW_S: Final = 16
 """A final's window, earlier speech included, while there is room: decoded within the rest of the hang-over."""

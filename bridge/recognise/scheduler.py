@@ -274,7 +274,7 @@ class Scheduler(Generic[P]):
                 _resolve(entry.result, decoded)
         except EngineError as error:
             self._failed(batch, error)
-        except Exception as error:  # workers that are gone, or break their promise: callers must hear of it all the same
+        except Exception as error:  # workers that are gone: callers must hear of it all the same
             log.exception("workers failed")
             self._failed(batch, EngineError(f"the workers failed: {error}"))
         finally:
