@@ -107,7 +107,9 @@ class Hearing:
         await self._room.wait()
 
     def close(self) -> None:
-        """The leg is over: nothing more will be offered."""
+        """The leg is over: nothing more will be offered. Speech that is still open ends here."""
+        if self._utterances and not self._utterances[-1].over:
+            self._take(SpeechOver(self._utterances[-1].voice_end))
         self._closed = True
         self._wake()
 
@@ -198,10 +200,13 @@ class Hearing:
                 await self._unless(lambda: utterance.paused is not None, self._partials(utterance, agreement))
                 continue
             pause = _Pause(utterance)
+            early = not utterance.over
             final = await self._unless(pause.went_on, self._final(utterance))
             while not utterance.over and not pause.went_on():
                 await self._change()
             if not pause.went_on():
+                if final is None and early:  # a speculation may be shed; a final may not
+                    final = await self._final(utterance)
                 self._conclude(utterance, final)
                 return
             self.wasted += final is not None
