@@ -10,6 +10,7 @@ BridgeError
 ├── RequestError                 the client's fault; HTTP 4xx
 │   ├── InvalidRequestError · NotFoundError · ConflictError · UnauthorisedError · ForbiddenError · SlowReaderError ·
 │     TooManyRequestsError
+├── CallRefusedError             being a carrier: the other side does not take our call
 ├── CapacityError                no room for another call; try later
 ├── EngineError                  the recogniser failed on one piece of speech; that piece is named as a gap
 ├── StoreError                   the database refused or is away
@@ -137,6 +138,13 @@ class TooManyRequestsError(RequestError):
     code = "too_many_requests"
     status = 429
     retryable = True
+
+
+class CallRefusedError(BridgeError):
+    """Being a carrier: the other side did not open the socket. `details["status"]` is its HTTP answer, or None."""
+
+    code = "call_refused"
+    status = 502
 
 
 class CapacityError(BridgeError):

@@ -16,9 +16,10 @@ import aiohttp
 from bridge.bench.calls import BenchCall
 from bridge.bench.measure import Figures, Seen, measure
 from bridge.carrier.audio import encode
-from bridge.carrier.place import CallRefusedError, CallReport, Manner, place_call
+from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.side import Dialled
 from bridge.dialects import DIALECTS
+from bridge.errors import CallRefusedError
 from bridge.ports import Clock
 
 SPREAD_S: Final = 8.0

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bridge.carrier.audio import EncodedAudio
 from bridge.carrier.faults import NO_FAULTS, Faults, disturb
 from bridge.carrier.side import CarrierSide, Key, Message, Timed, conversation
-from bridge.errors import BridgeError
+from bridge.errors import CallRefusedError
 from bridge.ports import Clock
 
 MAX_RECEIVED: Final = 1000
@@ -28,13 +28,6 @@ NO_CODE: Final = 1005
 
 BREATH: Final = 32
 """Messages sent in one go before other calls of this process get their turn, when the call is behind its time."""
-
-
-class CallRefusedError(BridgeError):
-    """The other side did not open the socket. `details["status"]` is its HTTP answer, None when there was none."""
-
-    code = "call_refused"
-    status = 502
 
 
 @dataclass(slots=True)
@@ -111,6 +104,9 @@ async def place_call(
             if math.isfinite(manner.faults.hang_up_at_ms):
                 _cut(socket)
             await socket.close()
+        except BaseException:
+            _cut(socket)  # given up in mid-call: no answer is waited for
+            raise
         finally:
             await listening
     if report.close_code is None and socket.close_code != aiohttp.WSCloseCode.ABNORMAL_CLOSURE:

@@ -62,8 +62,9 @@ def worries(settings: Settings, *, has_key: bool) -> Iterator[str]:
     key = settings.bootstrap_key
     if key is not None and len(key.get_secret_value()) < GUESSABLE:
         yield f"CALLBRIDGE_BOOTSTRAP_KEY can be guessed: give it {GUESSABLE} characters or more"
-    if settings.public_url is None and settings.twilio_auth_token is not None:
-        yield "CALLBRIDGE_PUBLIC_URL is not set: behind a proxy or tunnel Twilio's signatures will not fit"
+    signing = (settings.twilio_auth_token, settings.signalwire_signing_key, settings.plivo_auth_token)
+    if settings.public_url is None and any(secret is not None for secret in signing):
+        yield "CALLBRIDGE_PUBLIC_URL is not set: behind a proxy or tunnel the carrier's signatures will not fit"
     if settings.public_url is None and not is_loopback(settings.host):
         yield "CALLBRIDGE_PUBLIC_URL is not set: carriers are told the address they asked at"
     if settings.public_url is not None and settings.public_url.startswith("http://"):

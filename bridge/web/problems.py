@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from bridge.errors import (
     BridgeError,
+    CallRefusedError,
     CapacityError,
     CarrierError,
     EngineError,
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 FAMILIES: Final[dict[type[BridgeError], str]] = {
     RequestError: "request_error",
     CarrierError: "carrier_error",
+    CallRefusedError: "call_refused_error",
     CapacityError: "capacity_error",
     EngineError: "engine_error",
     StoreError: "store_error",

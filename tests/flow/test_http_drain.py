@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 
 from bridge.app import serve
-from bridge.carrier.place import CallRefusedError, Manner
+from bridge.carrier.place import Manner
 from bridge.clock import SystemClock
-from bridge.errors import SetupError
+from bridge.errors import CallRefusedError, SetupError
 from bridge.model.records import CallRecord, CallStatus
 from bridge.ports import Decoded, DecodeJob
 from bridge.settings import Settings

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from bridge.carrier.faults import Faults
-from bridge.carrier.place import CallRefusedError, Manner
+from bridge.carrier.place import Manner
 from bridge.carrier.side import Dialled, Key
 from bridge.carrier.twilio import TwilioSide
 from bridge.clock import SystemClock
-from bridge.errors import CapacityError, ConflictError, StoreError, UnsupportedMediaError
+from bridge.errors import CallRefusedError, CapacityError, ConflictError, StoreError, UnsupportedMediaError
 from bridge.metrics import CALLS_REFUSED, MEDIA_MESSAGES
 from bridge.model.stream import DtmfDigit, Leg
 from bridge.web import media

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from bridge.carrier.audio import CallAudio
-from bridge.carrier.place import CallRefusedError, CallReport, Manner, place_call
+from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.side import Dialled, encode_for
 from bridge.clock import SystemClock
 from bridge.dialects import DIALECTS, Dialect, Proof
+from bridge.errors import CallRefusedError
 from bridge.model.stream import Leg
 from bridge.web.auth import Scope
 from tests.media_server import API_KEY, MediaServer, ServeMedia
