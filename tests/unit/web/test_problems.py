@@ -32,8 +32,9 @@ def test_every_error_of_ours_has_an_answer(kind: type[errors.BridgeError]) -> No
 
 
 def test_every_branch_of_the_tree_has_a_name() -> None:
-    """A new branch cannot be forgotten."""
-    assert set(errors.BridgeError.__subclasses__()) == set(FAMILIES)
+    """A new branch of errors.py cannot be forgotten; what a client of ours raises is no answer of the server's."""
+    branches = {kind for kind in errors.BridgeError.__subclasses__() if kind.__module__ == errors.__name__}
+    assert branches == set(FAMILIES)
 
 
 @pytest.mark.parametrize(("wait", "header"), [(7, "7"), (0.2, "1"), (2.6, "3")])
