@@ -49,6 +49,9 @@ METADATA = "metadata."
 YIELD_EVERY = 64
 """Items taken before other calls get their turn, so that a flood is nobody else's trouble."""
 
+BROKEN = CallEnded(reason="error", duration_ms=0, error=BridgeError.code)
+"""The end of a call that a fault of ours broke off."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
@@ -72,10 +75,6 @@ class _Ear:
     def hear(self, frame: AudioFrame) -> None:
         self.position = frame.end
         self.hearing.offer(self.segmenter.push(frame))
-
-    def close(self) -> None:
-        self.hearing.offer(self.segmenter.flush())
-        self.hearing.close()
 
 
 class Call:
@@ -142,15 +141,24 @@ class Call:
         except CarrierError as error:
             log.warning("carrier broke the call off", code=error.code, reason=error.message)
             self._ending = CallEnded(reason="error", duration_ms=0, error=error.code)
+        except Exception:  # ours, never the carrier's: what was heard so far is told
+            log.exception("the carrier could not be followed")
+            self._ending = BROKEN
         finally:
             self.hang_up()
 
     def hang_up(self) -> None:
         """Nothing more comes: hear out what is held."""
         for ear in self._ears.values():
-            for heard in ear.audio.flush():
-                self._hear(ear, heard)
-            ear.close()
+            try:
+                for heard in ear.audio.flush():
+                    self._hear(ear, heard)
+                ear.hearing.offer(ear.segmenter.flush())
+            except Exception:  # a leg that cannot be heard out must not keep the others, or the end, from being told
+                log.exception("a leg could not be flushed")
+                self._ending = BROKEN
+            finally:
+                ear.hearing.close()
 
     async def _take(self, item: StreamItem) -> None:
         match item:
@@ -192,7 +200,8 @@ class Call:
             await self._tell_what_is_left()
         except* Exception:  # ours, never the carrier's: what was told so far stands
             log.exception("a leg could not be heard out")
-            self._ending = replace(self._ending, reason="error", error=BridgeError.code)
+            self._ending = BROKEN
+            await self._tell_what_is_left()
             if not self.ended.is_set():
                 await self._tell_end()
         await self._sink.settled(self.call_id)

@@ -72,9 +72,9 @@ class Calls:
                 await _stopped(listening)
                 await _first(call.ended, telling)
             finally:
-                await _stopped(listening)
                 self._active.pop(call.call_id, None)
                 CALLS_ACTIVE.set(len(self._active))
+                await _stopped(listening)
 
     async def close(self) -> None:
         """Wait for the ends and the settled texts of calls that are over."""

@@ -1,0 +1,109 @@
+"""Who is let in, under which name, and what a call may choose."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from bridge.calls import MOST_KEYWORDS
+from bridge.errors import CapacityError, ConflictError, UnsupportedMediaError
+from bridge.model.events import TranscriptFinal
+from bridge.model.stream import Encoding, Leg, MediaFormat, StreamItem
+from tests.office import Office, after, started
+
+CALLER = Leg.CALLER
+
+
+async def test_a_full_house_refuses_before_it_reads(office: Office) -> None:
+    """One call too many gets CapacityError with a time to come back; when one ends there is room."""
+    office.calls = office.of(max_calls=1)
+    phone = await office.ring(started(call_id="c1"))
+    with pytest.raises(CapacityError) as refused:
+        await office.calls.take(started(call_id="c2"), _never(), tenant="acme")
+    assert refused.value.details["retry_after"] > 0
+    assert "c2" not in office.sink.told
+    await phone.hang_up()
+    office.calls.check_room()
+
+
+async def test_a_call_id_in_use_is_a_conflict(office: Office) -> None:
+    """The call that has it goes on undisturbed."""
+    phone = await office.ring(started(call_id="c1"))
+    with pytest.raises(ConflictError):
+        await office.calls.take(started(call_id="c1"), _never(), tenant="other")
+    assert office.calls.active() == 1
+    await phone.play({CALLER: after(0.1, 11)})
+    await phone.hang_up()
+    assert [final.text for final in office.sink.of("c1", TranscriptFinal)] == ["w11"]
+
+
+async def test_a_stream_that_nobody_can_decode_leaves_nothing_behind(office: Office) -> None:
+    """It is refused before the call exists."""
+    stream = replace(started(call_id="c1"), media_format=MediaFormat(encoding=Encoding.PCMU, sample_rate=0))
+    with pytest.raises(UnsupportedMediaError):
+        await office.calls.take(stream, _never(), tenant="acme")
+    assert (office.sink.told, office.calls.active()) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        ("order-447", True),
+        ("a" * 128, True),
+        ("a" * 129, False),
+        ("", False),
+        ("../secret", False),
+        ("-starts-with-a-dash", False),
+        ("two words", False),
+        ("line\n", False),
+    ],
+)
+async def test_a_chosen_call_id_is_kept_if_it_is_one(office: Office, wanted: str, kept: bool) -> None:
+    """Anything else is left aside and an id is minted."""
+    phone = await office.ring(started(call_id=wanted))
+    await phone.hang_up()
+    [call_id] = office.sink.told
+    assert (call_id == wanted) is kept
+    assert kept or call_id.startswith("call_")
+
+
+@pytest.mark.parametrize(
+    ("given", "language"),
+    [
+        pytest.param({"language": "de"}, "de", id="named"),
+        pytest.param({"language": " DE-at "}, "de", id="with a region"),
+        pytest.param({"language": "tlh"}, "en", id="unknown: the server's own"),
+        pytest.param({"language": "auto"}, "en", id="auto: the server's own"),
+        pytest.param({}, "en", id="not given"),
+    ],
+)
+async def test_a_call_may_choose_its_language(office: Office, given: dict[str, str], language: str) -> None:
+    """A parameter says which; what the model does not know leaves the server's setting."""
+    phone = await office.ring(started(call_id="c1", **given))
+    await phone.play({CALLER: after(0.1, 11)})
+    await phone.hang_up()
+    assert {job.language for job in office.engine.jobs} == {language}
+
+
+@pytest.mark.parametrize(
+    ("given", "keywords"),
+    [
+        ("Kaczmarek, Harbor Lane ,,", ("Kaczmarek", "Harbor Lane")),
+        ("", ()),
+        (",".join(f"k{n}" for n in range(80)), tuple(f"k{n}" for n in range(MOST_KEYWORDS))),
+    ],
+    ids=["listed", "none", "too many"],
+)
+async def test_a_calls_keywords_reach_every_decode(office: Office, given: str, keywords: tuple[str, ...]) -> None:
+    """Split at commas, trimmed, and not more than can help."""
+    phone = await office.ring(started(call_id="c1", keywords=given))
+    await phone.play({CALLER: after(0.1, 11, 22)})
+    await phone.hang_up()
+    assert {job.keywords for job in office.engine.jobs} == {keywords}
+
+
+async def _never() -> AsyncIterator[StreamItem]:
+    raise AssertionError("read before it was let in")
+    yield
