@@ -14,6 +14,8 @@ BridgeError
 ├── CapacityError                no room for another call; try later
 ├── EngineError                  the recogniser failed on one piece of speech; that piece is named as a gap
 ├── StoreError                   the database refused or is away
+├── SpoolError                   the disk does not keep what calls are made of; they go on, a crash would cut them
+├── InterruptedCallError         the server stopped in the middle of a call, and nothing it heard was kept
 └── SetupError                   a fault of the installation: settings, weights, ports; stops the program
 """
 
@@ -168,6 +170,20 @@ class StoreError(BridgeError):
     code = "store_failed"
     status = 503
     retryable = True
+
+
+class SpoolError(BridgeError):
+    """The disk does not keep what calls are made of, or a file of it cannot be read."""
+
+    code = "spool_failed"
+    status = 503
+    retryable = True
+
+
+class InterruptedCallError(BridgeError):
+    """The server stopped in the middle of the call, and what it had heard by then was not kept."""
+
+    code = "interrupted"
 
 
 class SetupError(BridgeError):

@@ -1,0 +1,156 @@
+"""A tape's file: made, written, locked while its process lives, and found again when that has gone.
+
+NAME.new      being made, not yet locked or without its header
+NAME.tape     a call that is not told to its end; NAME begins with its start, so that names sort by age
+HASH.kept     a finished call, where recordings are kept; HASH is that of its id
+NAME.damaged  nothing that this version can read
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from bridge.errors import SpoolError
+from bridge.spool.reading import read_header
+from bridge.spool.record import Header, opening
+
+log = structlog.get_logger(__name__)
+
+BEING_MADE: Final = ".new"
+UNFINISHED: Final = ".tape"
+KEPT: Final = ".kept"
+DAMAGED: Final = ".damaged"
+
+
+class TapeFile:
+    """One call's file, open and locked. Methods raise OSError when the disk refuses."""
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        name = f"{int(header.started_at * 1000):013d}-{secrets.token_hex(4)}"
+        being_made = folder / f"{name}{BEING_MADE}"
+        self._path = folder / f"{name}{UNFINISHED}"
+        self._call_id = header.call_id
+        self._handle = os.open(being_made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            self.write(opening(header))
+            being_made.rename(self._path)  # under its real name it is locked, and says whose it is
+            _sync_folder(folder)
+        except OSError:
+            os.close(self._handle)
+            being_made.unlink(missing_ok=True)
+            raise
+
+    def write(self, data: bytes) -> None:
+        if os.write(self._handle, data) < len(data):
+            raise OSError("no space left for all of a write")
+
+    def sync(self) -> None:
+        os.fdatasync(self._handle)
+
+    def finish(self, *, keep: bool) -> None:
+        """The call is told and settled."""
+        _put_away(self._path, self._call_id, keep=keep)
+        self.close()
+
+    def close(self) -> None:
+        """The file stays, for the next process."""
+        os.close(self._handle)
+
+
+class LeftTape:
+    """A file that a process left behind, locked for this one until `finish` or `leave`."""
+
+    def __init__(self, header: Header, path: Path, handle: int, *, keep: bool) -> None:
+        self.header = header
+        self.path = path
+        self._handle = handle
+        self._keep = keep
+
+    def finish(self) -> None:
+        """Its call is told and settled."""
+        _put_away(self.path, self.header.call_id, keep=self._keep)
+        self.leave()
+
+    def set_aside(self) -> None:
+        """A person may want to look at it; no process will again."""
+        self.path.rename(self.path.with_suffix(DAMAGED))
+        self.leave()
+
+    def leave(self) -> None:
+        """For another process, or another day."""
+        os.close(self._handle)
+
+
+def left_in(folder: Path, *, keep: bool) -> list[LeftTape]:
+    """Files whose process has gone, oldest first. What cannot be read is set aside; what is in use is left out."""
+    for path in folder.glob(f"*{BEING_MADE}"):
+        if not _in_use(path):
+            path.unlink(missing_ok=True)
+    found = (_left(path, keep=keep) for path in sorted(folder.glob(f"*{UNFINISHED}")))
+    return [left for left in found if left is not None]
+
+
+def any_in_use(folder: Path) -> bool:
+    """Whether a process that lives has a call here."""
+    return any(_in_use(path) for path in folder.glob(f"*{UNFINISHED}"))
+
+
+def _left(path: Path, *, keep: bool) -> LeftTape | None:
+    handle = _lock(path)
+    if handle is None:
+        return None
+    try:
+        return LeftTape(read_header(path), path, handle, keep=keep)
+    except (SpoolError, OSError) as error:
+        log.warning("a spool file cannot be read and is set aside", file=path.name, reason=str(error))
+        path.rename(path.with_suffix(DAMAGED))
+        os.close(handle)
+        return None
+
+
+def _lock(path: Path) -> int | None:
+    """An open, locked file; None when a process has it, or has just taken it away."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _in_use(path: Path) -> bool:
+    handle = _lock(path)
+    if handle is not None:
+        os.close(handle)
+    return handle is None
+
+
+def _put_away(path: Path, call_id: str, *, keep: bool) -> None:
+    try:
+        if keep:
+            path.rename(path.with_name(hashlib.sha256(call_id.encode()).hexdigest()[:32] + KEPT))
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("a spool file could not be put away", file=path.name, reason=error.strerror)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Or a power failure forgets the names of new files."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,170 @@
+"""The folder of tapes and the one thread that writes them all, a few times a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from bridge.errors import CapacityError, SpoolError
+from bridge.model.stream import StreamItem
+from bridge.spool.file import LeftTape, TapeFile, any_in_use, left_in
+from bridge.spool.record import Header, block, items_to_bytes
+from bridge.spool.tape import Tape
+
+log = structlog.get_logger(__name__)
+
+WRITTEN_EVERY_S: Final = 0.2
+"""With the write itself and the fsync behind it, what was heard is safe within a quarter of a second."""
+
+FREE: Final = 200 * 1024 * 1024
+"""Bytes that the disk must have free: two hours of twenty calls, both legs."""
+
+
+class Spool:
+    """Every call's tape. A file is locked for as long as the process that writes (or finishes) its call lives.
+
+    A tape that cannot be written stops, says so once, and leaves its call alone; `check` says why until writing works
+    again. `start` before use, `close` after: tapes that are not finished then stay for the next process.
+    """
+
+    def __init__(self, folder: Path, *, keep: bool = False) -> None:
+        """`keep`: finished files stay, under another name."""
+        self._folder = folder
+        self._keep = keep
+        self._fault: str | None = None
+        self._lock = threading.Lock()
+        """Guards the three below, which calls fill and the thread empties."""
+        self._new: list[Tape] = []
+        self._done: list[Tape] = []
+        self._wake = threading.Event()
+        self._closing = False
+        self._open: dict[Tape, TapeFile] = {}
+        """The thread's own."""
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Returns once what was written to tapes is on the disk."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join)
+
+    # -- one call's tape -------------------------------------------------------------------------------------------
+
+    def open(self, call_id: str, tenant: str, started_at: float, *, stopped: Callable[[], None]) -> Tape:
+        """A tape for a call that begins. Its file is made at once, by the thread."""
+        tape = Tape(Header(call_id=call_id, tenant=tenant, started_at=started_at), stopped=stopped)
+        with self._lock:
+            self._new.append(tape)
+        self._wake.set()
+        return tape
+
+    def write(self, tape: Tape, item: StreamItem) -> None:
+        """Keep what the carrier said. Never waits, never raises."""
+        if not tape.write(item) and tape.running:
+            self._stop(tape, "the disk does not keep up")
+
+    def finish(self, tape: Tape) -> None:
+        """The call is told and settled: its file goes (or is kept for good)."""
+        with self._lock:
+            self._done.append(tape)
+        self._wake.set()
+
+    # -- what others left ------------------------------------------------------------------------------------------
+
+    def left_behind(self) -> list[LeftTape]:
+        """Calls whose process has gone, oldest first, each locked now for this one. For a thread."""
+        return left_in(self._folder, keep=self._keep)
+
+    def others_live(self) -> bool:
+        """Whether a process that lives, this one included, has a call here. For a thread."""
+        return any_in_use(self._folder)
+
+    def check(self) -> None:
+        """For readiness, in a thread. Raises SpoolError, CapacityError."""
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise SpoolError(f"the spool folder {self._folder} is not there: {error.strerror}") from error
+        if not os.access(self._folder, os.W_OK):
+            raise SpoolError(f"the spool folder {self._folder} cannot be written")
+        if free < FREE:
+            raise CapacityError(f"the disk of the spool folder {self._folder} has only {free >> 20} MiB left")
+        if self._fault is not None:
+            self._try_again()
+
+    def _try_again(self) -> None:
+        probe = self._folder / "probe"
+        try:
+            probe.write_bytes(b"?")
+            probe.unlink()
+        except OSError as error:
+            raise SpoolError(f"calls would not survive a crash: {error.strerror}") from error
+        self._fault = None
+
+    # -- the thread ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait(WRITTEN_EVERY_S)
+            self._wake.clear()
+            self._round()
+        self._round()
+        for file in self._open.values():
+            file.close()
+
+    def _round(self) -> None:
+        """Make files, write to all, sync all, take away what is finished."""
+        with self._lock:
+            new, self._new = self._new, []
+            done, self._done = self._done, []
+        for tape in new:
+            self._guarded(self._make, tape)
+        written = [tape for tape in self._open if self._guarded(self._write, tape)]
+        for tape in written:
+            self._guarded(self._sync, tape)
+        for tape in done:
+            if (file := self._open.pop(tape, None)) is not None:
+                file.finish(keep=self._keep and tape.running)
+
+    def _guarded(self, step: Callable[[Tape], bool], tape: Tape) -> bool:
+        """What `step` says; a disk that refuses it stops the tape."""
+        if not tape.running:
+            return False
+        try:
+            return step(tape)
+        except OSError as error:
+            self._stop(tape, error.strerror or str(error))
+            return False
+
+    def _make(self, tape: Tape) -> bool:
+        self._open[tape] = TapeFile(self._folder, tape.header)
+        return True
+
+    def _write(self, tape: Tape) -> bool:
+        items = tape.take()
+        if items:
+            self._open[tape].write(block(items_to_bytes(items)))
+        return bool(items)
+
+    def _sync(self, tape: Tape) -> bool:
+        self._open[tape].sync()
+        return True
+
+    def _stop(self, tape: Tape, why: str) -> None:
+        tape.running = False
+        self._fault = why
+        log.error("a call would not survive a crash any more", call_id=tape.header.call_id, reason=why)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(tape.stopped)
