@@ -74,11 +74,12 @@ class Segmenter:
 
     def push(self, frame: AudioFrame) -> list[Speech]:
         """What this frame shows. Frames come in order and without holes."""
-        return list(self._advance(self._framer.push(frame.samples)))
+        return [speech for window in self._framer.push(frame.samples) for speech in self._advance(window)]
 
     def flush(self) -> list[Speech]:
         """The leg ended: what is held, and the end of a stretch that was still open."""
-        out = [*self._advance(self._framer.flush()), *self._decide()]
+        out = [speech for window in self._framer.flush() for speech in self._advance(window)]
+        out += self._decide()
         if self._state is not _State.QUIET:
             if self._state is _State.SPEAKING:
                 self._voice_end = self._position
@@ -86,17 +87,16 @@ class Segmenter:
             self._state = _State.QUIET
         return out
 
-    def _advance(self, windows: Samples) -> Iterable[Speech]:
-        if not len(windows):
+    def _advance(self, window: Samples) -> Iterable[Speech]:
+        """One window at a time, however long the frame: what is found must not hang on how the audio was cut."""
+        loud = self._gate.maybe_speech(window)
+        if self._state is _State.QUIET and self._asleep and not loud:
+            self._pre_roll.append(window)
+            self._position += WINDOW
             return
-        loud = [self._gate.maybe_speech(window) for window in windows]
-        if self._state is _State.QUIET and self._asleep and not any(loud):
-            self._pre_roll.extend(windows)
-            self._position += windows.size
-            return
-        self._undecided.extend(windows)
-        self._shut = 0 if any(loud) else self._shut + len(windows)
-        if self._state is not _State.SPEAKING or not all(loud) or len(self._undecided) >= TOGETHER:
+        self._undecided.append(window)
+        self._shut = 0 if loud else self._shut + 1
+        if self._state is not _State.SPEAKING or not loud or len(self._undecided) >= TOGETHER:
             yield from self._decide()
 
     def _decide(self) -> Iterable[Speech]:

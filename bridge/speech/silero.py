@@ -34,7 +34,12 @@ class Silero:
         self._h, self._c, self._context = _after_quiet()
 
     def probabilities(self, windows: Samples) -> npt.NDArray[np.float32]:
-        """Speech probability 0–1 of each consecutive 16 kHz window: shape (k, 512) in, (k,) out."""
+        """Speech probability 0–1 of each consecutive 16 kHz window: shape (k, 512) in, (k,) out.
+
+        Raises ValueError for windows of another length.
+        """
+        if windows.ndim != 2 or windows.shape[1] != WINDOW:
+            raise ValueError(f"windows of shape {windows.shape}; Silero takes (k, {WINDOW})")
         run = np.concatenate([self._context, windows.reshape(-1)])
         found, self._h, self._c = _listen(run, self._h, self._c)
         self._context = run[-CONTEXT:]
