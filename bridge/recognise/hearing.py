@@ -65,6 +65,8 @@ class HearingOptions:
     """Between a pause being noticed and its counting as the end: how long a final may take unseen."""
     first_segment: int = 1
     """Where numbering goes on, for a call taken up again."""
+    told_ms: int = 0
+    """What was said by then has been told already: a call that is taken up again is heard from its beginning."""
 
 
 class Hearing:
@@ -116,7 +118,7 @@ class Hearing:
     def _take(self, item: Speech) -> None:
         match item:
             case SpeechBegan(position, voice):
-                self._utterances.append(Utterance(self._next_number(), position, voice))
+                self._utterances.append(Utterance(position, voice))
                 self._tell(VoiceStarted(leg=self._leg, position=voice))
             case SpeechAudio(_, samples):
                 self._utterances[-1].hear(samples)
@@ -130,15 +132,11 @@ class Hearing:
                 self._utterances[-1].over = True
                 self._tell(VoiceEnded(leg=self._leg, position=position))
 
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number - 1
-
     def _cut_if_long(self) -> None:
         utterance = self._utterances[-1]
         if utterance.end - utterance.start > LONGEST:
             place = utterance.quietest(utterance.end - CUT_WITHIN, utterance.end)
-            self._utterances.append(utterance.cut(place, self._next_number()))
+            self._utterances.append(utterance.cut(place))
 
     def _limit(self) -> None:
         waiting = sum(utterance.end - utterance.start for utterance in self._utterances)
@@ -157,18 +155,28 @@ class Hearing:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settling.run())
             while (utterance := await self._next()) is not None:
-                await self._hear_out(utterance)
+                if not self._is_told(utterance):
+                    utterance.number = self._number
+                    self._number += 1
+                    await self._hear_out(utterance)
                 self._utterances.popleft()
                 self._limit()
             self._tell(AllHeard(leg=self._leg))
             self._settling.close()
 
     async def _next(self) -> Utterance | None:
-        while not self._utterances:
-            if self._closed:
+        """The next one, as soon as it is clear whether it has been told."""
+        while not self._utterances or self._may_be_told(self._utterances[0]):
+            if self._closed and not self._utterances:
                 return None
             await self._change()
         return self._utterances[0]
+
+    def _may_be_told(self, utterance: Utterance) -> bool:
+        return not utterance.over and to_ms(utterance.voice) < self._options.told_ms
+
+    def _is_told(self, utterance: Utterance) -> bool:
+        return utterance.over and to_ms(utterance.voice_end) <= self._options.told_ms
 
     def _wake(self) -> None:
         self._changed.set()

@@ -16,8 +16,9 @@ LOUDNESS = from_ms(40)
 class Utterance:
     """Samples from `start` on, without holes, and where the voice in them stopped."""
 
-    def __init__(self, number: int, start: int, voice: int) -> None:
+    def __init__(self, start: int, voice: int, *, number: int = 0) -> None:
         self.number = number
+        """As it is told; 0 until that is known."""
         self.start = start
         self.voice = voice
         """Where the voice itself was first found; `start` is earlier by the pre-roll."""
@@ -60,9 +61,9 @@ class Utterance:
             return end
         return start + int(np.argmin(np.square(pieces).mean(axis=1))) * LOUDNESS + LOUDNESS // 2
 
-    def cut(self, position: int, number: int) -> Utterance:
+    def cut(self, position: int, *, number: int = 0) -> Utterance:
         """End this one at `position`; what lies behind it goes on as an utterance of its own."""
-        rest = Utterance(number, position, position)
+        rest = Utterance(position, position, number=number)
         rest.hear(self.audio(position, self.end))
         rest.paused = self.paused
         kept = self.audio(self.start, position)

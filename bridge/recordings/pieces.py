@@ -74,14 +74,14 @@ class Cutter:
 
     def _utterance(self, position: int, voice: int) -> Utterance:
         self._number += 1
-        return Utterance(self._number, position, voice)
+        return Utterance(position, voice, number=self._number)
 
     def _cut_if_long(self, utterance: Utterance) -> Iterator[Window]:
         if utterance.end - utterance.start <= LONGEST:
             return
         place = utterance.quietest(utterance.end - CUT_WITHIN, utterance.end)
         self._number += 1
-        self._open = utterance.cut(place, self._number)
+        self._open = utterance.cut(place, number=self._number)
         yield from self._add(utterance)
 
     def _add(self, utterance: Utterance) -> Iterator[Window]:

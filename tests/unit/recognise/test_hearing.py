@@ -400,6 +400,31 @@ async def test_keywords_and_numbering_are_passed_on(open_line: OpenLine, engine:
     assert [segment.segment for segment in line.heard(Segment)] == [7]
 
 
+async def test_what_was_told_before_is_not_told_again(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """A leg heard again from its beginning asks for no decode up to where it was told; then it goes on."""
+
+    async def three(line: Any) -> list[Segment]:
+        for words in ((11, 22), (33, 44), (55, 66)):
+            await line.say(*words)
+            await line.stop()
+        return line.heard(Segment)
+
+    before = await three(await open_line(partials=False))
+    engine.jobs.clear()
+    again = await three(await open_line(partials=False, told_ms=before[1].end_ms, first_segment=3))
+    assert again == before[2:]
+    assert {words_in(job.samples)[-1].text for job in engine.jobs} == {"w66"}
+
+
+async def test_an_utterance_told_in_part_is_told(open_line: OpenLine) -> None:
+    """It began before what was told and went on behind it: better twice than not at all."""
+    line = await open_line(partials=False, told_ms=500)
+    await line.say(11, 22, 33)
+    await line.stop()
+    await line.wait(1.0)
+    assert len(line.heard(Segment)) == 1
+
+
 def _given(decoded: Decoded | EngineError | None) -> Decoded | None:
     if isinstance(decoded, EngineError):
         raise decoded
