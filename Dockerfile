@@ -33,7 +33,7 @@ USER callbridge
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD python -c "import os, urllib.request as web; \
+  web.urlopen('http://127.0.0.1:' + os.environ.get('CALLBRIDGE_PORT', '8080') + '/readyz', timeout=4)"
 ENTRYPOINT ["callbridge"]
 CMD ["serve"]

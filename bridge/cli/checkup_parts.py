@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from bridge.cli.checkup import State
 from bridge.cli.checkup_machine import writable
-from bridge.cli.progress import engine_for, find_weights
+from bridge.cli.engine import engine_for, find_weights
 from bridge.cli.serve import worries
 from bridge.errors import SetupError
 from bridge.model.frame import from_ms

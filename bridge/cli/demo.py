@@ -15,7 +15,8 @@ from bridge.bench.child import child_server
 from bridge.bench.load import Server
 from bridge.cli import example
 from bridge.cli.demo_call import CALL_ID, Verdict, show_call
-from bridge.cli.progress import find_weights, minutes
+from bridge.cli.engine import find_weights
+from bridge.cli.progress import minutes
 from bridge.cli.webhook_receiver import Receiver
 from bridge.clock import SystemClock
 from bridge.deliver.signing import new_secret

@@ -15,9 +15,8 @@ from bridge.bench.calls import BenchCall
 from bridge.bench.load import Server
 from bridge.bench.measure import Seen, measure, quantile
 from bridge.bench.score import WordErrors, word_errors
-from bridge.carrier.audio import encode
 from bridge.carrier.place import CallReport, place_call
-from bridge.carrier.side import Dialled
+from bridge.carrier.side import Dialled, encode_for
 from bridge.cli.captions import Captions, line
 from bridge.cli.progress import minutes
 from bridge.cli.webhook_receiver import Received, Receiver
@@ -90,7 +89,7 @@ class _Stage:
         side = DIALECTS[DIALECT].speak(
             Dialled(legs=tuple(call.audio.legs), parameters={"call_id": CALL_ID}, token=server.key)
         )
-        audio = await asyncio.to_thread(encode, call.audio, side.media_format)
+        audio = await asyncio.to_thread(encode_for, side, call.audio)
         try:
             async with self._session.ws_connect("/v1/events") as feed, asyncio.TaskGroup() as tasks:
                 placing = tasks.create_task(

@@ -62,7 +62,7 @@ def pull(name: str, config: Path | None) -> None:
 
 def _row(name: str, settings: Settings) -> tuple[str, str, str]:
     """What, here, where."""
-    from bridge.cli.progress import find_weights  # noqa: PLC0415
+    from bridge.cli.engine import find_weights  # noqa: PLC0415
     from bridge.recognise.weights import KNOWN, package_folders  # noqa: PLC0415
 
     known = KNOWN.get(name)
@@ -78,7 +78,7 @@ def _row(name: str, settings: Settings) -> tuple[str, str, str]:
 
 def _found(name: str, settings: Settings) -> str:
     """Raises SetupError that says what is wrong with the weights, and what helps."""
-    from bridge.cli.progress import find_weights  # noqa: PLC0415
+    from bridge.cli.engine import find_weights  # noqa: PLC0415
     from bridge.recognise.weights import KNOWN  # noqa: PLC0415
 
     found = find_weights(name, settings)

@@ -9,11 +9,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
-from bridge.ports import Clock
-from bridge.recognise import weights
-from bridge.recognise.local import LocalEngine, open_engine
-from bridge.settings import Settings
-
 
 def bars(*columns: ProgressColumn) -> Progress:
     """A description, a bar and `columns`; gone when done."""
@@ -25,33 +20,6 @@ def bars(*columns: ProgressColumn) -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
-
-
-@contextmanager
-def _reading(name: str) -> Iterator[weights.Progress]:
-    """How much of the weights has been read; then that the model loads, which nobody can measure."""
-    known = weights.KNOWN.get(name)
-    with bars() as progress:
-        task = progress.add_task(f"Checking the weights of {name}", total=known.size if known else None)
-
-        def read(count: int) -> None:
-            progress.advance(task, count)
-            if progress.tasks[0].finished:
-                progress.update(task, description="Loading the model", total=None)
-
-        yield read
-
-
-def find_weights(name: str, settings: Settings) -> weights.Found:
-    """Find, join and check weights as the server would. Raises SetupError."""
-    with _reading(name) as read:
-        return weights.find(name, model_dir=settings.model_dir, download=settings.model_download, progress=read)
-
-
-def engine_for(settings: Settings, clock: Clock) -> LocalEngine:
-    """The engine that the settings name. Raises SetupError."""
-    with _reading(settings.model) as read:
-        return open_engine(settings, clock, read)
 
 
 @contextmanager

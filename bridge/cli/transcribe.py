@@ -13,7 +13,8 @@ import click
 
 from bridge.captions import as_srt, as_text, as_vtt
 from bridge.cli import config_option, example
-from bridge.cli.progress import audio_bar, engine_for, minutes
+from bridge.cli.engine import engine_for
+from bridge.cli.progress import audio_bar, minutes
 from bridge.clock import SystemClock
 from bridge.errors import InvalidRequestError, SetupError
 from bridge.model.frame import to_ms
