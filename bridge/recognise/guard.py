@@ -14,8 +14,8 @@ UNSURE: Final = -1.0
 HOPELESS: Final = -1.6
 """Mean log-probability below which the text is noise whatever else it looks like."""
 
-_STAGE = re.compile(r"[\[(*♪♫].*[\])*♪♫]|[♪♫\W_]*", re.DOTALL)
-"""A stage direction, music signs, or nothing that could be said."""
+_STAGE = re.compile(r"[\[(*♪♫][^\[\]()*♪♫]*[\])*♪♫]")
+"""A stage direction, or a line that is sung."""
 
 STOCK: Final = frozenset(
     {
@@ -71,13 +71,13 @@ STOCK_NO_SPEECH: Final = 0.3
 def is_invented(decoded: Decoded) -> bool:
     """Whether the text of a decode was most likely not said."""
     text = decoded.text.strip()
-    if not text or _STAGE.fullmatch(text):
+    if not any(letter.isalnum() for letter in _STAGE.sub("", text)):
         return True
     if decoded.average_log_probability < HOPELESS:
         return True
     if decoded.no_speech_probability > NO_SPEECH and decoded.average_log_probability < UNSURE:
         return True
-    plain = re.sub(r"\s+", " ", re.sub(r"[^\w\s]", "", text.casefold())).strip()
+    plain = re.sub(r"\s+", " ", re.sub(r"[^\w\s]", "", text.casefold().replace("-", " "))).strip()
     return plain in STOCK and (
         decoded.average_log_probability < STOCK_SURE or decoded.no_speech_probability > STOCK_NO_SPEECH
     )
