@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from bridge.bench.accuracy import Score
 from bridge.bench.load import Load
 from bridge.bench.measure import quantile
 
@@ -73,4 +74,33 @@ def table_of(runs: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(str(run["calls"]), justify="right")
     for label, name, form in ROWS:
         table.add_row(label, *("–" if run[name] is None else format(run[name], form) for run in runs))
+    return table
+
+
+def accuracy_of(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+    """Scores as JSON values, by kind of recording."""
+    return {
+        kind: {
+            "recordings": score.recordings,
+            "seconds": round(score.seconds, 1),
+            "words": score.live.words,
+            "wer_live": score.live.rate if score.live.words else None,
+            "wer_settled": score.settled.rate if score.settled.words else None,
+            "wer_offline": score.offline.rate if score.offline.words else None,
+            "invented": score.invented,
+        }
+        for kind, score in sorted(scores.items())
+    }
+
+
+def accuracy_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a kind of recording."""
+    table = Table(title="word error rates through an 8 kHz μ-law line", title_justify="left")
+    for name in ("", "recordings", "words", "live", "settled", "faster-whisper, beam 5", "words invented"):
+        table.add_column(name, justify="right" if name else "left")
+    for kind, row in rows.items():
+        rates = (
+            "–" if row[name] is None else f"{row[name]:.2%}" for name in ("wer_live", "wer_settled", "wer_offline")
+        )
+        table.add_row(kind, str(row["recordings"]), str(row["words"]), *rates, str(row["invented"]))
     return table

@@ -11,15 +11,19 @@ from typing import Any, Final
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 
+from bridge.bench.accuracy import accuracy
 from bridge.bench.calls import read_folder
 from bridge.bench.child import child_server
 from bridge.bench.compose import Clip, Shape, bundled, clips, compose
 from bridge.bench.load import Server, run
-from bridge.bench.report import figures_of, table_of
+from bridge.bench.report import accuracy_of, accuracy_table, figures_of, table_of
 from bridge.cli import example
 from bridge.clock import SystemClock
 from bridge.errors import SetupError
+from bridge.recognise.local import open_engine
+from bridge.settings import load
 
 P95_S: Final = 1.0
 P99_S: Final = 2.0
@@ -38,10 +42,12 @@ Trial = Callable[[int], Awaitable[dict[str, Any]]]
         "callbridge bench --calls 8",
         "callbridge bench --find-capacity --json capacity.json",
         "callbridge bench --calls 4 --audio recordings/ --language en",
+        "callbridge bench --accuracy --audio recordings/ --kind prompt",
     )
 )
 @click.option("--calls", "counts", type=click.IntRange(1, MOST), multiple=True, help="Calls at once; repeatable.")
 @click.option("--find-capacity", is_flag=True, help="The most calls that keep p95 ≤ 1 s and p99 ≤ 2 s.")
+@click.option("--accuracy", "only_accuracy", is_flag=True, help="Word error rates on --audio, not in real time.")
 @click.option("--audio", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Recordings to use.")
 @click.option("--kind", "kinds", multiple=True, help="Only recordings of this kind; repeatable.")
 @click.option("--language", default="", help="Only recordings in this language.")
@@ -54,6 +60,7 @@ def command(
     *,
     counts: tuple[int, ...],
     find_capacity: bool,
+    only_accuracy: bool,
     audio: Path | None,
     kinds: tuple[str, ...],
     language: str,
@@ -70,6 +77,9 @@ def command(
     """
     if url is not None and token is None:
         raise click.UsageError("--to needs --token: an API key of that server")
+    if only_accuracy:
+        _accuracy(audio, kinds, language, json_file)
+        return
     sentences = _sentences(audio, kinds, language)
     console = Console(stderr=True)
 
@@ -87,6 +97,30 @@ def command(
         json_file.write_text(json.dumps({"capacity": held, "runs": runs}, indent=1) + "\n")
     if not any(one["calls"] for one in runs):
         sys.exit(1)
+
+
+def _accuracy(audio: Path | None, kinds: Sequence[str], language: str, json_file: Path | None) -> None:
+    if audio is None:
+        raise click.UsageError("--accuracy needs --audio: a folder of recordings with references")
+    calls = list(read_folder(audio, kinds=kinds, language=language))
+    clock = SystemClock()
+
+    async def scored() -> dict[str, dict[str, Any]]:
+        engine = open_engine(load(), clock)
+        try:
+            with Progress(console=Console(stderr=True), transient=True) as progress:
+                task = progress.add_task("recordings", total=len(calls))
+                scores = await accuracy(
+                    calls, engine, clock, offline=engine.weights.folder, done=lambda: progress.advance(task)
+                )
+        finally:
+            await engine.close()
+        return accuracy_of(scores)
+
+    rows = asyncio.run(scored())
+    Console().print(accuracy_table(rows))
+    if json_file is not None:
+        json_file.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def holds(run: dict[str, Any]) -> bool:

@@ -107,6 +107,7 @@ async def test_partials_are_shown_live(http: HttpServer) -> None:
     await begin(http)
     async with http.sse("/v1/calls/one/events?after=3") as reader:
         await http.tell("one", partial(3, "good"))
+        await http.clock.advance(1)  # partials wait for company
         event = await reader.event()
     assert event is not None
     assert (event["type"], event["text"], event["stable_text"]) == ("transcript.partial", "good", "")

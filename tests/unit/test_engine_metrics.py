@@ -17,7 +17,11 @@ from tests.clock import VirtualClock
 @dataclass(frozen=True)
 class Plan:
     job: DecodeJob
-    batch_key: tuple[int, int] = (0, 0)
+    window_s: int = 8
+    batch_key: tuple[int, int] = (8, 0)
+
+    def widened(self, window_s: int) -> Plan:
+        return Plan(self.job, window_s, (window_s, 0))
 
 
 class OneWorker:
