@@ -25,6 +25,7 @@ from bridge.recognise.window import (
     BUCKETS_S,
     FULL_WINDOW_S,
     PARTIAL_BUCKETS_S,
+    PREVIOUS_TOKENS,
     previous_length,
     token_cap,
     window_s,
@@ -149,12 +150,11 @@ class Whisper:
             raise EngineError(f"the model failed: {error}") from error
 
     def _previous(self, texts: Tokenizer, job: DecodeJob) -> tuple[int, ...]:
-        said = job.previous_text.strip()
-        if job.keywords:
-            said = f"{', '.join(job.keywords)}. {said}"
-        tokens = texts.encode(" " + said) if said else []
-        length = previous_length(len(tokens))
-        return tuple(tokens[len(tokens) - length :])
+        """Keywords, always, and as much of what was said last as the number of tokens leaves room for."""
+        keywords = texts.encode(f" {', '.join(job.keywords)}.")[: PREVIOUS_TOKENS[-1]] if job.keywords else []
+        said = texts.encode(" " + job.previous_text.strip()) if job.previous_text.strip() else []
+        length = max(previous_length(len(keywords) + len(said)), len(keywords))
+        return (*keywords, *said[len(keywords) + len(said) - length :])
 
     def _tokenizer(self, language: str) -> Tokenizer:
         if language not in self._tokenizers:

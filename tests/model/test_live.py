@@ -29,6 +29,24 @@ async def test_live_finals_say_what_was_said(transcribe: Transcribe, name: str, 
     assert [lost_at_end(call.text(leg), told.text(leg)) for leg in call.legs] == [0] * len(call.legs)
 
 
+@pytest.mark.parametrize("name", ["two-party", "tones", "hold-music", "short-answers"])
+async def test_keywords_never_appear_unspoken(transcribe: Transcribe, name: str) -> None:
+    """Names that nobody says leave a call's words as they are, and music without any."""
+    call = fixture_call(name)
+    told = await transcribe(call, keywords="Kaczmarek,Oberammergau,Xylotine")
+    errors = sum((word_errors(call.text(leg), told.text(leg)) for leg in call.legs), WordErrors())
+    heard = " ".join(told.text(leg) for leg in call.legs)
+    assert not [word for word in ("Kaczmarek", "Oberammergau", "Xylotine") if word.lower() in heard.lower()]
+    assert errors.rate <= SCORED.get(name, 0)
+
+
+async def test_a_keyword_decides_how_a_name_is_written(transcribe: Transcribe) -> None:
+    """The model writes a name its own way; named as a keyword it comes out as the company writes it."""
+    call = fixture_call("two-party").part(Leg.AGENT, 300, 6_800)
+    told = [await transcribe(call, keywords=keywords) for keywords in ("", "Harbour Layne Furniture")]
+    assert ["Harbour Layne" in one.text(Leg.AGENT) for one in told] == [False, True]
+
+
 def _cuts() -> list[int]:
     """Every 100 ms of the demo call's first utterance by the caller, 4.9 s long."""
     first = fixture_call("two-party").reference["utterances"][1]

@@ -1,0 +1,54 @@
+"""What a job asks of the real model: keywords, forced text, limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bridge.errors import EngineError
+from bridge.model.stream import Leg
+from bridge.ports import DecodeJob, Urgency
+from bridge.recognise.local import LocalEngine
+from tests.fixture_calls import fixture_call
+
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="session")]
+
+SENTENCE = "and then we talked about the order that has not arrived yet. "
+
+
+def job(seconds: float = 2.0, **given: object) -> DecodeJob:
+    samples = np.zeros(round(seconds * 16_000), np.float32)
+    return DecodeJob(**{"samples": samples, "urgency": Urgency.FINAL, "deadline": 0.0, "language": "en", **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("said", ["", SENTENCE, SENTENCE * 20], ids=["first words", "a sentence before", "a long call"])
+@pytest.mark.parametrize("keywords", [("Kaczmarek",), tuple(f"Name{n}" for n in range(10))], ids=["one", "ten"])
+async def test_keywords_are_in_the_prompt_whatever_was_said(
+    engine: LocalEngine, said: str, keywords: tuple[str, ...]
+) -> None:
+    """A call's keywords help from its first word to its last."""
+    plan = engine.model.plan(job(keywords=keywords, previous_text=said))
+    prompt = engine.model._tokenizer("en").decode(list(plan.previous))
+    assert all(word in prompt for word in keywords)
+
+
+async def test_speech_longer_than_a_window_is_refused(engine: LocalEngine) -> None:
+    """Never cut in silence."""
+    with pytest.raises(EngineError, match="do not fit"):
+        await engine.decode(job(31.0))
+
+
+async def test_forced_text_does_not_come_back(engine: LocalEngine) -> None:
+    """What is known of the audio's beginning is the decoder's prefix; the words are those behind it."""
+    call = fixture_call("two-party")
+    words = call.words(Leg.CALLER)[:18]
+    heard = call.part(Leg.CALLER, words[0].start_ms - 300, words[-1].end_ms + 200).heard(Leg.CALLER)
+    decoded = await engine.decode(
+        job(samples=heard, prefix_text="Hi Grace. My name is Daniel Carter,", want_words=True)
+    )
+    assert decoded is not None
+    assert decoded.text.lower().startswith("and i'm calling about an order")
+    assert [word.text for word in decoded.words] == decoded.text.split()
+    begin = words[0].start_ms - 300
+    first = decoded.words[0]
+    assert first.start / 16 + begin == pytest.approx(words[7].start_ms, abs=300)
