@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -23,13 +21,15 @@ from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.deliver.webhooks import Webhooks
 from bridge.engine_metrics import engine_metrics
-from bridge.errors import CapacityError, EngineError, SetupError, StoreError
+from bridge.errors import EngineError, SetupError, StoreError
 from bridge.metrics import LOOP_LAG
 from bridge.model.languages import languages_of
 from bridge.ports import Clock, Engine, Store
 from bridge.recognise.local import cores, open_engine
 from bridge.recognise.scheduler import Scheduler
+from bridge.recovery import Recovery
 from bridge.settings import Settings
+from bridge.spool.spool import Spool
 from bridge.store.cipher import Cipher, secret_keys
 from bridge.store.sql import open_store
 from bridge.web.auth import Auth, TokenSigner
@@ -43,13 +43,10 @@ CALLS_A_CORE: Final = 6
 """What `max_calls = auto` takes for granted of this machine; `callbridge bench --find-capacity` measures it."""
 
 SETTLING_GRACE_S: Final = 10
-"""For the settled texts of calls that are over. What is not settled by then goes out as it stands."""
+"""For the settled texts of calls that are over. What is not told by then is left to the next process."""
 
 STUCK_S: Final = 30
 """A recogniser that is so far behind its deadlines does not keep up, or does not answer at all."""
-
-SPOOL_NEEDS: Final = 200 * 1024 * 1024
-"""Bytes free: two hours of twenty calls, both legs."""
 
 LOOP_WATCH_S: Final = 0.5
 
@@ -89,6 +86,10 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             stack.push_async_callback(local.close)
         stack.enter_context(engine_metrics(engine))
 
+        spool = Spool(settings.spool_dir, keep=settings.record)
+        spool.start()
+        stack.push_async_callback(spool.close)
+
         calls = Calls(
             engine=engine,
             sink=journal,
@@ -97,8 +98,14 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             language=None if settings.language == "auto" else settings.language,
             languages=frozenset(languages),
             hangover_ms=settings.speech_hangover_ms,
+            resume_grace_s=settings.resume_grace_s,
+            spool=spool,
         )
         stack.push_async_callback(_settle, calls)
+        shared = not settings.database_url.startswith("sqlite")
+        recovery = Recovery(store=store, sink=journal, spool=spool, calls=calls, clock=clock, shared=shared)
+        await recovery.look()
+        stack.push_async_callback(_stopped, asyncio.create_task(recovery.run(), name="recovery"))
         stack.callback(asyncio.create_task(_watch_loop(clock), name="event loop lag").cancel)
         yield Context(
             settings=settings,
@@ -110,7 +117,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             checks={
                 "database": partial(_check_store, store, journal),
                 "engine": partial(_check_engine, engine),
-                "spool": partial(asyncio.to_thread, _check_spool, settings.spool_dir),
+                "spool": partial(asyncio.to_thread, spool.check),
             },
         )
 
@@ -190,6 +197,12 @@ def _make_spool(folder: Path) -> None:
         raise SetupError(f"CALLBRIDGE_SPOOL_DIR: cannot make {folder}: {error.strerror}") from error
 
 
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 async def _settle(calls: Calls) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(SETTLING_GRACE_S):
@@ -215,14 +228,3 @@ async def _check_store(store: Store, journal: Journal) -> None:
 async def _check_engine(engine: Engine) -> None:
     if isinstance(engine, Scheduler) and (late := engine.oldest_wait()) > STUCK_S:
         raise EngineError(f"the recogniser is {late:.0f} s behind")
-
-
-def _check_spool(folder: Path) -> None:
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise SetupError(f"the spool folder {folder} is not there: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise SetupError(f"the spool folder {folder} cannot be written")
-    if free < SPOOL_NEEDS:
-        raise CapacityError(f"the disk of the spool folder {folder} has only {free >> 20} MiB left")

@@ -11,7 +11,7 @@ back up. Hanging up is the ordinary end: whatever was heard until then is still 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -37,7 +37,7 @@ from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
 from bridge.model.stream import Discarded, DtmfDigit, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
 from bridge.model.words import Partial, Segment
 from bridge.ports import Clock, Engine, EventSink
-from bridge.recognise.heard import AllHeard, Heard, Revision, Thinned, Undecoded, VoiceEnded, VoiceStarted
+from bridge.recognise.heard import AllHeard, Heard, Revision, Thinned, Undecoded, Unspooled, VoiceEnded, VoiceStarted
 from bridge.recognise.hearing import Hearing, HearingOptions
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 
@@ -49,8 +49,22 @@ METADATA = "metadata."
 YIELD_EVERY = 64
 """Items taken before other calls get their turn, so that a flood is nobody else's trouble."""
 
+RECONNECTED = "reconnected"
+"""The reason of a gap that a broken line left until its carrier came back."""
+
 BROKEN = CallEnded(reason="error", duration_ms=0, error=BridgeError.code)
 """The end of a call that a fault of ours broke off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What an earlier process has told of a leg, before it was cut off."""
+
+    until_ms: int = 0
+    """The end of the last final."""
+    segments: int = 0
+    """The number of the last final."""
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +74,9 @@ class CallOptions:
     language: str | None = None
     keywords: tuple[str, ...] = ()
     speech: SegmenterOptions = field(default_factory=SegmenterOptions)
+    partials: bool = True
+    told: Mapping[Leg, Told] = field(default_factory=dict)
+    """Of a call that is taken up again: its items come from the beginning, its words go on behind this."""
 
 
 class _Ear:
@@ -97,22 +114,18 @@ class Call:
         self._clock = clock
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
         """Bounded by the hearings, which stop listening when too much is undecoded."""
+        self._told_ms = max((told.until_ms for told in options.told.values()), default=0)
         self._ears = self._open_ears(engine, options)
         self._ending = CallEnded(reason="closed", duration_ms=0)
         self.ended = asyncio.Event()
 
     def _open_ears(self, engine: Engine, options: CallOptions) -> dict[Leg, _Ear]:
         timeline = StreamClock()
-        hearing = HearingOptions(
-            language=options.language,
-            keywords=options.keywords,
-            speculate_ms=options.speech.hangover_ms - options.speech.pause_ms,
-        )
         return {
             leg: _Ear(
                 LegAudio(leg, self.started.media_format, timeline),
                 Segmenter(options.speech),
-                Hearing(leg, engine, self._clock, self._heard, hearing),
+                Hearing(leg, engine, self._clock, self._heard, _hearing_options(options, leg)),
             )
             for leg in self.started.legs
         }
@@ -121,6 +134,10 @@ class Call:
     def reason(self) -> str:
         """Why it ended, or would end now."""
         return self._ending.reason
+
+    def unspool(self) -> None:
+        """Say that the disk keeps no more of this call."""
+        self._heard.put_nowait(Unspooled())
 
     @property
     def duration(self) -> int:
@@ -151,8 +168,7 @@ class Call:
         """Nothing more comes: hear out what is held."""
         for ear in self._ears.values():
             try:
-                for heard in ear.audio.flush():
-                    self._hear(ear, heard)
+                self._hear_held(ear)
                 ear.hearing.offer(ear.segmenter.flush())
             except Exception:  # a leg that cannot be heard out must not keep the others, or the end, from being told
                 log.exception("a leg could not be flushed")
@@ -170,14 +186,32 @@ class Call:
             case DtmfDigit(leg=leg, digit=digit):
                 at = self._ear(leg).position
                 await self._publish(DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at)))
+            case StreamStarted():
+                self._join(item)
             case StreamStopped(reason=reason):
                 self._ending = CallEnded(reason=reason, duration_ms=0)
+
+    def _join(self, started: StreamStarted) -> None:
+        """The line broke and has come back: its new stream goes on where all legs are equally far."""
+        for ear in self._ears.values():
+            self._hear_held(ear)
+        position = self.duration
+        timeline = StreamClock(position)
+        for leg, ear in self._ears.items():
+            behind_ms = (position - ear.position) * 1000 / SAMPLE_RATE
+            for heard in ear.audio.push(Discarded(leg=leg, missing_ms=behind_ms, reason=RECONNECTED)):
+                self._hear(ear, heard)
+            ear.audio = LegAudio(leg, started.media_format, timeline, begins_at=position)
 
     def _ear(self, leg: Leg) -> _Ear:
         try:
             return self._ears[leg]
         except KeyError:
             raise CarrierProtocolError(f"audio of leg {leg!r}, which the stream did not announce") from None
+
+    def _hear_held(self, ear: _Ear) -> None:
+        for heard in ear.audio.flush():
+            self._hear(ear, heard)
 
     def _hear(self, ear: _Ear, heard: AudioFrame | Gap) -> None:
         if isinstance(heard, AudioFrame):
@@ -207,7 +241,7 @@ class Call:
         await self._sink.settled(self.call_id)
 
     async def _tell_end(self) -> None:
-        await self._publish(replace(self._ending, duration_ms=to_ms(self.duration)))
+        await self._publish(replace(self._ending, duration_ms=max(to_ms(self.duration), self._told_ms)))
         self.ended.set()
 
     async def _tell_until_all_heard(self) -> None:
@@ -244,6 +278,18 @@ class Call:
         await self._sink.publish(self.call_id, body)
 
 
+def _hearing_options(options: CallOptions, leg: Leg) -> HearingOptions:
+    told = options.told.get(leg, Told())
+    return HearingOptions(
+        language=told.language or options.language,
+        keywords=options.keywords,
+        partials=options.partials,
+        speculate_ms=options.speech.hangover_ms - options.speech.pause_ms,
+        first_segment=told.segments + 1,
+        told_ms=told.until_ms,
+    )
+
+
 def _as_event(heard: Heard) -> Body:  # noqa: PLR0911  # a table, as a match
     match heard:
         case VoiceStarted(leg=leg, position=at):
@@ -262,4 +308,6 @@ def _as_event(heard: Heard) -> Body:  # noqa: PLR0911  # a table, as a match
             return MediaGap(leg=leg, at_ms=to_ms(at), missing_ms=to_ms(samples), reason=reason)
         case Thinned():
             return CallDegraded(reason="load", what="partials")
+        case Unspooled():
+            return CallDegraded(reason="spool", what="recovery")
     raise TypeError(f"{type(heard).__name__} is not told")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from bridge.call import Call, CallOptions
+from bridge.call import Call, CallOptions, Told
 from bridge.errors import CapacityError, ConflictError
+from bridge.line import Line
 from bridge.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_STARTED
-from bridge.model.stream import StreamItem, StreamStarted
+from bridge.model.stream import Leg, StreamItem, StreamStarted
 from bridge.ports import Clock, Engine, EventSink
 from bridge.speech.segmenter import SegmenterOptions
+from bridge.spool.record import Header
+from bridge.spool.spool import Spool
+from bridge.spool.tape import Tape
 
 log = structlog.get_logger()
 
@@ -26,6 +31,16 @@ CALL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 RETRY_AFTER_S: Final = 10
 
 MOST_KEYWORDS: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Active:
+    """A call in progress."""
+
+    call: Call
+    line: Line
+    telling: asyncio.Task[None]
+    listening: asyncio.Task[None]
 
 
 class Calls:
@@ -41,7 +56,10 @@ class Calls:
         language: str | None,
         languages: frozenset[str],
         hangover_ms: int,
+        resume_grace_s: float = 0,
+        spool: Spool | None = None,
     ) -> None:
+        """`resume_grace_s`: see `Line`. Without a spool, a crash loses the calls in progress."""
         self._engine = engine
         self._sink = sink
         self._clock = clock
@@ -49,42 +67,113 @@ class Calls:
         self._language = language
         self._languages = languages
         self._speech = SegmenterOptions(hangover_ms=hangover_ms)
-        self._active: dict[str, Call] = {}
+        self._resume_grace_s = resume_grace_s
+        self._spool = spool
+        self._active: dict[str, _Active] = {}
+        self._reserved: set[str] = set()
+        """Ids of calls that an earlier process has left."""
         self._telling: set[asyncio.Task[None]] = set()
 
     def active(self) -> int:
         return len(self._active)
 
     def check_room(self) -> None:
-        if len(self._active) >= self._max_calls:
+        if sum(not active.line.broken for active in self._active.values()) >= self._max_calls:
             raise CapacityError(f"{self._max_calls} calls are in progress, which is all", retry_after=RETRY_AFTER_S)
 
     async def take(self, started: StreamStarted, items: AsyncIterator[StreamItem], *, tenant: str) -> None:
-        self.check_room()
-        call = self._open(started, tenant)
-        with structlog.contextvars.bound_contextvars(call_id=call.call_id):
-            telling = asyncio.create_task(self._tell(call), name=f"call {call.call_id}")
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
-            listening = asyncio.create_task(call.listen(items), name=f"carrier of {call.call_id}")
-            try:
-                await asyncio.wait({listening, telling}, return_when=asyncio.FIRST_COMPLETED)
-                await _stopped(listening)
-                await _first(call.ended, telling)
-            finally:
-                self._active.pop(call.call_id, None)
-                CALLS_ACTIVE.set(len(self._active))
-                await _stopped(listening)
+        active = self._resume(started, items, tenant)
+        if active is None:
+            self.check_room()
+            active = self._begin(self._open(started, tenant), items, tenant)
+        call = active.call
+        try:
+            await asyncio.wait({active.listening, active.telling}, return_when=asyncio.FIRST_COMPLETED)
+            await _stopped(active.listening)
+            await _first(call.ended, active.telling)
+        finally:
+            self._active.pop(call.call_id, None)
+            CALLS_ACTIVE.set(len(self._active))
+            await _stopped(active.listening)
+
+    def reserve(self, call_id: str) -> None:
+        """An earlier process has left this call: no other may have its id until it is released."""
+        self._reserved.add(call_id)
+
+    def release(self, call_id: str) -> None:
+        self._reserved.discard(call_id)
+
+    async def finish(
+        self,
+        call_id: str,
+        started: StreamStarted,
+        items: AsyncIterator[StreamItem],
+        *,
+        sink: EventSink,
+        told: Mapping[Leg, Told],
+    ) -> None:
+        """Tell the rest of a call that an earlier process has left, from its first item on; `told` is not told again.
+
+        `sink` has the call open. It takes nobody's room: partials, which nobody waits for, are left out.
+        """
+        options = replace(self._options(started), partials=False, told=told)
+        call = Call(call_id, started, engine=self._engine, sink=sink, clock=self._clock, options=options)
+        with structlog.contextvars.bound_contextvars(call_id=call_id):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(call.listen(items))
+                tasks.create_task(call.tell())
+        CALLS_ENDED.labels(started.carrier, call.reason).inc()
 
     async def close(self) -> None:
-        """Wait for the ends and the settled texts of calls that are over."""
-        if self._telling:
-            await asyncio.wait(self._telling)
+        """Wait for the ends and the settled texts of calls that are over. Cancelled, it leaves them to their tapes."""
+        try:
+            if self._telling:
+                await asyncio.wait(self._telling)
+        finally:
+            for telling in self._telling:
+                telling.cancel()
+            await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def _resume(self, started: StreamStarted, items: AsyncIterator[StreamItem], tenant: str) -> _Active | None:
+        """The call whose broken line this stream mends, if there is one."""
+        for active in self._active.values():
+            if active.line.broken and active.line.is_of(started, tenant):
+                active.line.mend(started, items)
+                return active
+        return None
+
+    def _begin(self, call: Call, items: AsyncIterator[StreamItem], tenant: str) -> _Active:
+        tape = self._tape(call, tenant)
+        line = Line(call.started, items, tenant=tenant, clock=self._clock, grace_s=self._resume_grace_s)
+        with structlog.contextvars.bound_contextvars(call_id=call.call_id):
+            telling = asyncio.create_task(self._tell(call, tape), name=f"call {call.call_id}")
+            heard = self._taped(line.items(), tape)
+            listening = asyncio.create_task(call.listen(heard), name=f"carrier of {call.call_id}")
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        active = _Active(call=call, line=line, telling=telling, listening=listening)
+        self._active[call.call_id] = active
+        CALLS_STARTED.labels(call.started.carrier).inc()
+        CALLS_ACTIVE.set(len(self._active))
+        return active
+
+    def _tape(self, call: Call, tenant: str) -> Tape | None:
+        if self._spool is None:
+            return None
+        header = Header(call_id=call.call_id, tenant=tenant, started_at=self._clock.now())
+        return self._spool.open(header, call.started, stopped=call.unspool)
+
+    async def _taped(self, items: AsyncIterator[StreamItem], tape: Tape | None) -> AsyncIterator[StreamItem]:
+        """`items`, each on its way to the disk before it is heard."""
+        async for item in items:
+            if self._spool is not None and tape is not None:
+                self._spool.write(tape, item)
+            yield item
 
     def _open(self, started: StreamStarted, tenant: str) -> Call:
         wanted = started.parameters.get("call_id", "")
         call_id = wanted if CALL_ID.fullmatch(wanted) else f"call_{secrets.token_hex(12)}"
-        if call_id in self._active:
+        if call_id in self._active or call_id in self._reserved:
             raise ConflictError(f"call {call_id} is in progress")
         call = Call(
             call_id,
@@ -95,9 +184,6 @@ class Calls:
             options=self._options(started),
         )
         self._sink.open(call_id, tenant)
-        self._active[call_id] = call
-        CALLS_STARTED.labels(started.carrier).inc()
-        CALLS_ACTIVE.set(len(self._active))
         return call
 
     def _options(self, started: StreamStarted) -> CallOptions:
@@ -109,11 +195,16 @@ class Calls:
             speech=self._speech,
         )
 
-    async def _tell(self, call: Call) -> None:
+    async def _tell(self, call: Call, tape: Tape | None) -> None:
+        """The tape stays whenever there is more to tell than was."""
         try:
             await call.tell()
-        except Exception:
+            if self._spool is not None and tape is not None:
+                self._spool.finish(tape)
+        except Exception as error:
             log.exception("call could not be told")
+            if isinstance(error, ConflictError) and self._spool is not None and tape is not None:
+                self._spool.discard(tape)
             raise
         finally:
             CALLS_ENDED.labels(call.started.carrier, call.reason).inc()

@@ -19,9 +19,10 @@ class StreamClock:
     not by a jump of the clock; and so that a clock that does jump (or starts at the Unix epoch) moves both alike.
     """
 
-    def __init__(self) -> None:
-        self._origin = 0
-        self._latest = 0
+    def __init__(self, begins_at: int = 0) -> None:
+        """`begins_at` is the position of the stream's start: 0, or further on where a line came back."""
+        self._origin = -begins_at
+        self._latest = begins_at
 
     def position(self, timestamp_ms: float | None, due: int) -> int | None:
         """Where the carrier says that a sample belongs, while by count it belongs at `due`. None if it does not say."""

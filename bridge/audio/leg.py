@@ -53,13 +53,15 @@ class LegAudio:
     frames' length is what was received plus the gaps.
     """
 
-    def __init__(self, leg: Leg, media_format: MediaFormat, clock: StreamClock | None = None) -> None:
-        """`clock` is shared by the legs of one stream. Raises UnsupportedMediaError."""
+    def __init__(
+        self, leg: Leg, media_format: MediaFormat, clock: StreamClock | None = None, *, begins_at: int = 0
+    ) -> None:
+        """`clock` is shared by the legs of one stream, as is where they begin. Raises UnsupportedMediaError."""
         self._leg = leg
-        self._clock = clock or StreamClock()
+        self._clock = clock or StreamClock(begins_at)
         self._decoder = decoder_for(media_format)
         self._order: ReorderBuffer[MediaChunk] = ReorderBuffer(PATIENCE_MS * self._decoder.sample_rate // 1000)
-        self._writer = FrameWriter(leg, self._decoder.sample_rate)
+        self._writer = FrameWriter(leg, self._decoder.sample_rate, begins_at)
         self._previous: MediaChunk | None = None
         self._usual = 0
         """How long the last chunk was, at 16 kHz: the guess for one that never came."""

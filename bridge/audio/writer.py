@@ -27,12 +27,12 @@ _SILENCE.flags.writeable = False
 class FrameWriter:
     """One leg's samples, resampled, as a run of frames without holes."""
 
-    def __init__(self, leg: Leg, sample_rate: int) -> None:
+    def __init__(self, leg: Leg, sample_rate: int, begins_at: int = 0) -> None:
         self._leg = leg
         self._rate = sample_rate
         self._resampler = Resampler(sample_rate, SAMPLE_RATE) if sample_rate != SAMPLE_RATE else None
-        self._position = 0
-        self._base = 0
+        self._position = begins_at
+        self._base = begins_at
         """Where the resampler's run of samples began."""
         self._written = 0
         """Samples since then, at the stream's own rate."""

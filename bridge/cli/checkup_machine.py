@@ -15,12 +15,13 @@ from typing import Final
 import aiohttp
 
 import bridge
-from bridge.app import CALLS_A_CORE, SPOOL_NEEDS
+from bridge.app import CALLS_A_CORE
 from bridge.cli.checkup import State
 from bridge.errors import SetupError
 from bridge.ports import Clock
 from bridge.recognise.local import cores
 from bridge.settings import Settings
+from bridge.spool.spool import SPOOL_NEEDS
 
 FILES_A_CALL: Final = 4
 """Its socket, and a few people who watch it."""

@@ -94,6 +94,8 @@ class StreamStopped:
     """The carrier has said that the call is over. Media may still follow; it counts, as long as the socket lives."""
 
     reason: str = "hangup"
+    broken: bool = False
+    """Nobody said so: the line is dead, and the carrier may come back on another."""
 
 
 StreamItem = StreamStarted | MediaChunk | DtmfDigit | MarkReached | Discarded | StreamStopped

@@ -52,10 +52,17 @@ class Thinned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unspooled:
+    """The disk keeps no more of this call. It goes on; a crash would lose what follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllHeard:
     """The leg is over and its last final has been told; only revisions follow."""
 
     leg: Leg
 
 
-Heard: TypeAlias = Gap | VoiceStarted | VoiceEnded | Partial | Segment | Revision | Undecoded | Thinned | AllHeard
+Heard: TypeAlias = (
+    Gap | VoiceStarted | VoiceEnded | Partial | Segment | Revision | Undecoded | Thinned | Unspooled | AllHeard
+)

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from bridge.errors import SpoolError
+from bridge.model.stream import StreamStarted
 from bridge.spool.reading import read_header
 from bridge.spool.record import Header, opening
 
@@ -32,7 +33,7 @@ DAMAGED: Final = ".damaged"
 class TapeFile:
     """One call's file, open and locked. Methods raise OSError when the disk refuses."""
 
-    def __init__(self, folder: Path, header: Header) -> None:
+    def __init__(self, folder: Path, header: Header, started: StreamStarted) -> None:
         name = f"{int(header.started_at * 1000):013d}-{secrets.token_hex(4)}"
         being_made = folder / f"{name}{BEING_MADE}"
         self._path = folder / f"{name}{UNFINISHED}"
@@ -40,7 +41,7 @@ class TapeFile:
         self._handle = os.open(being_made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX)
-            self.write(opening(header))
+            self.write(opening(header, started))
             being_made.rename(self._path)  # under its real name it is locked, and says whose it is
             _sync_folder(folder)
         except OSError:
@@ -66,7 +67,7 @@ class TapeFile:
 
 
 class LeftTape:
-    """A file that a process left behind, locked for this one until `finish` or `leave`."""
+    """A file that a process left behind, locked for this one until `close`."""
 
     def __init__(self, header: Header, path: Path, handle: int, *, keep: bool) -> None:
         self.header = header
@@ -77,15 +78,13 @@ class LeftTape:
     def finish(self) -> None:
         """Its call is told and settled."""
         _put_away(self.path, self.header.call_id, keep=self._keep)
-        self.leave()
 
     def set_aside(self) -> None:
         """A person may want to look at it; no process will again."""
         self.path.rename(self.path.with_suffix(DAMAGED))
-        self.leave()
 
-    def leave(self) -> None:
-        """For another process, or another day."""
+    def close(self) -> None:
+        """A file that is still there is for another start."""
         os.close(self._handle)
 
 
@@ -96,11 +95,6 @@ def left_in(folder: Path, *, keep: bool) -> list[LeftTape]:
             path.unlink(missing_ok=True)
     found = (_left(path, keep=keep) for path in sorted(folder.glob(f"*{UNFINISHED}")))
     return [left for left in found if left is not None]
-
-
-def any_in_use(folder: Path) -> bool:
-    """Whether a process that lives has a call here."""
-    return any(_in_use(path) for path in folder.glob(f"*{UNFINISHED}"))
 
 
 def _left(path: Path, *, keep: bool) -> LeftTape | None:

@@ -3,7 +3,7 @@
     file   = MAGIC block…
     block  = length u32, CRC-32 of the payload u32, payload        (little-endian, as everything here)
     payload of the first block = JSON: call_id, tenant, started_at
-    payload of all others      = item…
+    payload of all others      = item…, the first of them a StreamStarted
     item   = kind u8, leg u8, size u32, sequence i64, timestamp f64, body
 
 A block is what was written in one go, so a write that was cut off spoils at most the last one.
@@ -65,9 +65,9 @@ class Header:
     """Unix seconds, UTC."""
 
 
-def opening(header: Header) -> bytes:
+def opening(header: Header, started: StreamStarted) -> bytes:
     """What a file begins with."""
-    return MAGIC + block(json.dumps(asdict(header)).encode())
+    return MAGIC + block(json.dumps(asdict(header)).encode()) + block(items_to_bytes([started]))
 
 
 def header_of(payload: bytes) -> Header:

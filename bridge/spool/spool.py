@@ -13,8 +13,9 @@ from typing import Final
 import structlog
 
 from bridge.errors import CapacityError, SpoolError
-from bridge.model.stream import StreamItem
-from bridge.spool.file import LeftTape, TapeFile, any_in_use, left_in
+from bridge.model.stream import StreamItem, StreamStarted
+from bridge.spool.file import LeftTape, TapeFile, left_in
+from bridge.spool.presence import Presence
 from bridge.spool.record import Header, block, items_to_bytes
 from bridge.spool.tape import Tape
 
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 WRITTEN_EVERY_S: Final = 0.2
 """With the write itself and the fsync behind it, what was heard is safe within a quarter of a second."""
 
-FREE: Final = 200 * 1024 * 1024
+SPOOL_NEEDS: Final = 200 * 1024 * 1024
 """Bytes that the disk must have free: two hours of twenty calls, both legs."""
 
 
@@ -40,18 +41,20 @@ class Spool:
         self._keep = keep
         self._fault: str | None = None
         self._lock = threading.Lock()
-        """Guards the three below, which calls fill and the thread empties."""
+        """Guards the two below, which calls fill and the thread empties."""
         self._new: list[Tape] = []
-        self._done: list[Tape] = []
+        self._done: list[tuple[Tape, bool]] = []
         self._wake = threading.Event()
         self._closing = False
         self._open: dict[Tape, TapeFile] = {}
         """The thread's own."""
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._here: Presence | None = None
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._here = Presence(self._folder)
         self._thread.start()
 
     async def close(self) -> None:
@@ -59,12 +62,14 @@ class Spool:
         self._closing = True
         self._wake.set()
         await asyncio.to_thread(self._thread.join)
+        if self._here is not None:
+            self._here.leave()
 
     # -- one call's tape -------------------------------------------------------------------------------------------
 
-    def open(self, call_id: str, tenant: str, started_at: float, *, stopped: Callable[[], None]) -> Tape:
-        """A tape for a call that begins. Its file is made at once, by the thread."""
-        tape = Tape(Header(call_id=call_id, tenant=tenant, started_at=started_at), stopped=stopped)
+    def open(self, header: Header, started: StreamStarted, *, stopped: Callable[[], None]) -> Tape:
+        """A tape for a call that begins. Its file is made at once, by the thread. `stopped`: see `Tape`."""
+        tape = Tape(header, started, stopped=stopped)
         with self._lock:
             self._new.append(tape)
         self._wake.set()
@@ -76,9 +81,16 @@ class Spool:
             self._stop(tape, "the disk does not keep up")
 
     def finish(self, tape: Tape) -> None:
-        """The call is told and settled: its file goes (or is kept for good)."""
+        """The call is told and settled: its file goes, or is kept for good."""
+        self._end(tape, keep=self._keep)
+
+    def discard(self, tape: Tape) -> None:
+        """There was no such call after all."""
+        self._end(tape, keep=False)
+
+    def _end(self, tape: Tape, *, keep: bool) -> None:
         with self._lock:
-            self._done.append(tape)
+            self._done.append((tape, keep))
         self._wake.set()
 
     # -- what others left ------------------------------------------------------------------------------------------
@@ -87,9 +99,9 @@ class Spool:
         """Calls whose process has gone, oldest first, each locked now for this one. For a thread."""
         return left_in(self._folder, keep=self._keep)
 
-    def others_live(self) -> bool:
-        """Whether a process that lives, this one included, has a call here. For a thread."""
-        return any_in_use(self._folder)
+    def alone(self) -> bool:
+        """Whether no other server has this folder. For a thread."""
+        return self._here is None or self._here.alone()
 
     def check(self) -> None:
         """For readiness, in a thread. Raises SpoolError, CapacityError."""
@@ -99,7 +111,7 @@ class Spool:
             raise SpoolError(f"the spool folder {self._folder} is not there: {error.strerror}") from error
         if not os.access(self._folder, os.W_OK):
             raise SpoolError(f"the spool folder {self._folder} cannot be written")
-        if free < FREE:
+        if free < SPOOL_NEEDS:
             raise CapacityError(f"the disk of the spool folder {self._folder} has only {free >> 20} MiB left")
         if self._fault is not None:
             self._try_again()
@@ -134,9 +146,9 @@ class Spool:
         written = [tape for tape in self._open if self._guarded(self._write, tape)]
         for tape in written:
             self._guarded(self._sync, tape)
-        for tape in done:
+        for tape, keep in done:
             if (file := self._open.pop(tape, None)) is not None:
-                file.finish(keep=self._keep and tape.running)
+                file.finish(keep=keep and tape.running)
 
     def _guarded(self, step: Callable[[Tape], bool], tape: Tape) -> bool:
         """What `step` says; a disk that refuses it stops the tape."""
@@ -149,7 +161,7 @@ class Spool:
             return False
 
     def _make(self, tape: Tape) -> bool:
-        self._open[tape] = TapeFile(self._folder, tape.header)
+        self._open[tape] = TapeFile(self._folder, tape.header, tape.started)
         return True
 
     def _write(self, tape: Tape) -> bool:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bridge.model.stream import MediaChunk, StreamItem
+from bridge.model.stream import MediaChunk, StreamItem, StreamStarted
 from bridge.spool.record import Header
 
 MOST_HELD: Final = 2 * 1024 * 1024
@@ -20,9 +20,10 @@ ITEM_COSTS: Final = 100
 class Tape:
     """One call. `write` never waits and never raises; once the tape has stopped it does nothing."""
 
-    def __init__(self, header: Header, *, stopped: Callable[[], None]) -> None:
+    def __init__(self, header: Header, started: StreamStarted, *, stopped: Callable[[], None]) -> None:
         """`stopped` is called once, on the event loop, when the tape stops before its call does."""
         self.header = header
+        self.started = started
         self.stopped = stopped
         self.running = True
         """False once something was not kept: what follows would be a transcript with a hole."""

@@ -35,6 +35,9 @@ MESSAGE_BURST: Final = 20_000.0
 BREATH: Final = 64
 """Messages read in one go before others get their turn: some 2 ms. A full socket buffer would never yield by itself."""
 
+BROKEN_OFF: Final = frozenset({WSMsgType.CLOSED, WSMsgType.ERROR})
+"""How a connection ends that nobody closed: a carrier that leaves sends a closing frame."""
+
 REASON_BYTES: Final = 123
 """RFC 6455 §5.5: a control frame holds 125 bytes, two of them the code."""
 
@@ -66,6 +69,7 @@ class MediaSocket:
         self._alarm: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[bool] | None = None
         self._ending = "closed"
+        self._broken = False
         self.started = False
         """Whether the carrier has started its stream."""
         self.fault: CarrierError | None = None
@@ -96,7 +100,7 @@ class MediaSocket:
             self._counted.inc(BREATH - self._unread)
             self._set_alarm(None)
         if self.started and not stopped:
-            yield StreamStopped(reason=self._ending)
+            yield StreamStopped(reason=self._ending, broken=self._broken)
 
     async def leave(self) -> None:
         """The server goes away: end the conversation as drained."""
@@ -126,6 +130,7 @@ class MediaSocket:
             return data
         if isinstance(message.data, WebSocketError):  # too large, not UTF-8, no WebSocket at all
             raise CarrierProtocolError(str(message.data))
+        self._broken = message.type in BROKEN_OFF and self._farewell is None
         return None
 
     async def _breathe(self) -> None:

@@ -49,7 +49,7 @@ ITEMS: list[StreamItem] = [
 
 
 def written(path: Path, *blocks: bytes) -> Path:
-    path.write_bytes(opening(HEADER) + b"".join(blocks))
+    path.write_bytes(opening(HEADER, STARTED) + b"".join(blocks))
     return path
 
 
@@ -63,7 +63,7 @@ def test_a_file_tells_whose_call_it_is_and_what_was_said(tmp_path: Path) -> None
     """Header, then the blocks in the order they were written."""
     path = written(tmp_path / "a.tape", block(items_to_bytes(ITEMS[:3])), block(items_to_bytes(ITEMS[3:])))
     assert read_header(path) == HEADER
-    assert list(read_blocks(path)) == [ITEMS[:3], ITEMS[3:]]
+    assert list(read_blocks(path)) == [[STARTED], ITEMS[:3], ITEMS[3:]]
 
 
 def test_a_torn_last_block_is_cut_wherever_it_tore(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_torn_last_block_is_cut_wherever_it_tore(tmp_path: Path) -> None:
     last = block(items_to_bytes(ITEMS[2:4]))
     for length in range(len(last)):
         path = written(tmp_path / "a.tape", whole, last[:length])
-        assert list(read_blocks(path)) == [ITEMS[:2]]
+        assert list(read_blocks(path)) == [[STARTED], ITEMS[:2]]
 
 
 def test_a_last_block_that_was_never_filled_is_cut(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_last_block_that_was_never_filled_is_cut(tmp_path: Path) -> None:
     whole = block(items_to_bytes(ITEMS[:2]))
     last = block(items_to_bytes(ITEMS[2:4]))
     path = written(tmp_path / "a.tape", whole, last[:8] + bytes(len(last) - 8))
-    assert list(read_blocks(path)) == [ITEMS[:2]]
+    assert list(read_blocks(path)) == [[STARTED], ITEMS[:2]]
 
 
 def test_damage_before_the_end_is_said_after_all_before_it(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_damage_before_the_end_is_said_after_all_before_it(tmp_path: Path) -> No
     spoilt = bytearray(blocks[1])
     spoilt[-1] ^= 1
     reading = read_blocks(written(tmp_path / "a.tape", blocks[0], bytes(spoilt), blocks[2]))
-    assert next(reading) == [ITEMS[1]]
+    assert [next(reading), next(reading)] == [[STARTED], [ITEMS[1]]]
     with pytest.raises(SpoolError, match=r"a\.tape"):
         next(reading)
 
@@ -99,11 +99,11 @@ def test_damage_before_the_end_is_said_after_all_before_it(tmp_path: Path) -> No
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"RIFF....WAVEfmt ", id="a-recording"),
-        pytest.param(opening(HEADER).replace(b"spool 1", b"spool 9"), id="another-version"),
-        pytest.param(opening(HEADER)[:-1], id="torn-header"),
-        pytest.param(opening(HEADER)[:19] + block(b"[]"), id="a-list"),
-        pytest.param(opening(HEADER)[:19] + block(b"{}"), id="nobodys"),
-        pytest.param(opening(HEADER)[:19] + struct.pack("<II", 2**31, 0), id="absurd-length"),
+        pytest.param(opening(HEADER, STARTED).replace(b"spool 1", b"spool 9"), id="another-version"),
+        pytest.param(opening(HEADER, STARTED)[:40], id="torn-header"),
+        pytest.param(opening(HEADER, STARTED)[:19] + block(b"[]"), id="a-list"),
+        pytest.param(opening(HEADER, STARTED)[:19] + block(b"{}"), id="nobodys"),
+        pytest.param(opening(HEADER, STARTED)[:19] + struct.pack("<II", 2**31, 0), id="absurd-length"),
     ],
 )
 def test_a_file_that_is_none_of_ours(tmp_path: Path, content: bytes) -> None:

@@ -6,16 +6,15 @@ import asyncio
 import errno
 import os
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import SpoolError
-from bridge.model.stream import Leg, MediaChunk, StreamItem
+from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamItem, StreamStarted
 from bridge.spool import spool as spooling
 from bridge.spool import tape as taping
 from bridge.spool.reading import read_blocks
@@ -23,6 +22,14 @@ from bridge.spool.record import Header, opening
 from bridge.spool.spool import Spool
 from tests.receiver import until
 
+HEADER = Header(call_id="call-1", tenant="acme", started_at=1_800_000_000.25)
+STARTED = StreamStarted(
+    carrier="twilio",
+    carrier_call_id="CA1",
+    stream_id="MZ1",
+    legs=(Leg.CALLER,),
+    media_format=MediaFormat(encoding=Encoding.PCMU, sample_rate=8000),
+)
 CHUNKS = [MediaChunk(leg=Leg.CALLER, payload=bytes([n]) * 160, sequence=n, timestamp_ms=20.0 * n) for n in range(100)]
 
 
@@ -45,7 +52,10 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 
 def said(path: Path) -> list[StreamItem]:
-    return [item for items in read_blocks(path) for item in items]
+    """All behind the stream's start."""
+    [[begun], *blocks] = read_blocks(path)
+    assert begun == STARTED
+    return [item for items in blocks for item in items]
 
 
 def files(folder: Path) -> list[Path]:
@@ -58,7 +68,7 @@ def tapes(folder: Path) -> list[Path]:
 
 async def test_what_is_said_is_on_the_disk_within_a_moment(spool: Spool, tmp_path: Path) -> None:
     """While the call goes on, in order, for the owner alone."""
-    tape = spool.open("call-1", "acme", 1_800_000_000.0, stopped=Stopped())
+    tape = spool.open(HEADER, STARTED, stopped=Stopped())
     for chunk in CHUNKS[:50]:
         spool.write(tape, chunk)
     await until(lambda: bool(tapes(tmp_path)) and len(said(tapes(tmp_path)[0])) == 50)
@@ -74,21 +84,22 @@ async def test_closing_keeps_what_was_said_last(tmp_path: Path) -> None:
     """A server that goes leaves every tape whole, unlocked and readable for the next."""
     spool = Spool(tmp_path)
     spool.start()
-    tape = spool.open("call-1", "acme", 1_800_000_000.0, stopped=Stopped())
+    tape = spool.open(HEADER, STARTED, stopped=Stopped())
     for chunk in CHUNKS:
         spool.write(tape, chunk)
     await spool.close()
     [left] = Spool(tmp_path).left_behind()
-    assert left.header == Header(call_id="call-1", tenant="acme", started_at=1_800_000_000.0)
+    assert left.header == HEADER
     assert said(left.path) == CHUNKS
     left.finish()
+    left.close()
     assert not files(tmp_path)
 
 
 async def test_a_finished_tape_is_gone(spool: Spool, tmp_path: Path) -> None:
     """However short the call was."""
     for call_id in ("one", "two"):
-        tape = spool.open(call_id, "acme", 1_800_000_000.0, stopped=Stopped())
+        tape = spool.open(replace(HEADER, call_id=call_id), STARTED, stopped=Stopped())
         spool.write(tape, CHUNKS[0])
         if call_id == "two":
             await until(lambda: bool(tapes(tmp_path)))
@@ -100,7 +111,7 @@ async def test_where_recordings_are_kept_a_finished_tape_stays_under_another_nam
     """It is found by the call's id, does not show it, and no start takes it for an unfinished call."""
     spool = Spool(tmp_path, keep=True)
     spool.start()
-    tape = spool.open("call-1", "acme", 1_800_000_000.0, stopped=Stopped())
+    tape = spool.open(HEADER, STARTED, stopped=Stopped())
     spool.write(tape, CHUNKS[0])
     spool.finish(tape)
     await spool.close()
@@ -112,19 +123,23 @@ async def test_where_recordings_are_kept_a_finished_tape_stays_under_another_nam
 
 
 async def test_calls_of_a_process_that_lives_are_left_alone(spool: Spool, tmp_path: Path) -> None:
-    """A server that starts while another drains takes nothing away from it."""
-    spool.open("call-1", "acme", 1_800_000_000.0, stopped=Stopped())
+    """A server that starts while another drains takes nothing away from it, and knows that it is not alone."""
+    spool.open(HEADER, STARTED, stopped=Stopped())
     await until(lambda: bool(tapes(tmp_path)))
-    asked = "import sys; from pathlib import Path; from bridge.spool.spool import Spool; s = Spool(Path(sys.argv[1]));"
-    asked += "print(len(s.left_behind()), s.others_live())"
-    answer = await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", asked, str(tmp_path)], text=True)
-    assert answer.split() == ["0", "True"]
+    assert spool.alone()
+    other = Spool(tmp_path)
+    assert other.left_behind() == []
+    other.start()
+    assert not other.alone()
+    assert not spool.alone()
+    await other.close()
+    assert spool.alone()
 
 
 async def test_what_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
     """A foreign file stops no start and is still there for a person; half-made ones go."""
     (tmp_path / "1.tape").write_bytes(b"RIFF")
-    (tmp_path / "2.tape").write_bytes(opening(Header(call_id="c", tenant="t", started_at=0)))
+    (tmp_path / "2.tape").write_bytes(opening(replace(HEADER, call_id="c"), STARTED))
     (tmp_path / "3.new").write_bytes(b"callb")
     assert [left.header.call_id for left in Spool(tmp_path).left_behind()] == ["c"]
     assert [path.name for path in files(tmp_path)] == ["1.damaged", "2.tape"]
@@ -135,7 +150,7 @@ async def test_a_full_disk_stops_the_tape_and_says_so_once(
 ) -> None:
     """The call hears of it on its own thread; readiness says why until the disk takes bytes again."""
     stopped = Stopped()
-    tape = spool.open("call-1", "acme", 1_800_000_000.0, stopped=stopped)
+    tape = spool.open(HEADER, STARTED, stopped=stopped)
     spool.write(tape, CHUNKS[0])
     await until(lambda: bool(tapes(tmp_path)) and said(tapes(tmp_path)[0]) == CHUNKS[:1])
     real = os.write
@@ -167,7 +182,7 @@ async def test_a_disk_that_stands_still_fills_no_memory(tmp_path: Path, monkeypa
     monkeypatch.setattr(spooling, "WRITTEN_EVERY_S", 60)
     spool = Spool(tmp_path)
     stopped = Stopped()
-    tape = spool.open("call-1", "acme", 1_800_000_000.0, stopped=stopped)
+    tape = spool.open(HEADER, STARTED, stopped=stopped)
     spool._loop = asyncio.get_running_loop()  # its thread never runs: a disk that never answers
     for chunk in CHUNKS:
         spool.write(tape, chunk)

@@ -1,0 +1,251 @@
+"""Calls that an earlier process left unfinished, brought to their end: one that was killed, or drained out of time.
+
+a tape, no end          heard again from its beginning, told on from where it was cut off, ended as `recovered`
+                        (`drained` where its process had said so)
+an end, no settled text settled as it stands
+no end, no tape         ended with the error `interrupted`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from bridge.call import Told
+from bridge.calls import Calls
+from bridge.errors import ConflictError, InterruptedCallError, NotFoundError, SpoolError
+from bridge.model.events import Body, CallEnded, CallStarted, Event, TranscriptFinal, body_to_dict
+from bridge.model.records import CallRecord
+from bridge.model.stream import Leg, StreamItem, StreamStarted, StreamStopped
+from bridge.ports import CallStore, Clock, EventSink
+from bridge.spool.file import LeftTape
+from bridge.spool.reading import read_blocks
+from bridge.spool.spool import Spool
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 4
+"""Calls heard again side by side: enough for full batches, and new calls go first anyway."""
+
+LOOK_AGAIN_S: Final = 5.0
+"""While another server has the folder: one that drains leaves its last calls to this one."""
+
+LONGEST_CALL_S: Final = 24 * 3600.0
+"""A call without a tape here may be another server's, on a database that several can share; not for longer."""
+
+EVENTS_AT_ONCE: Final = 1000
+
+DRAINED: Final = "drained"
+RECOVERED: Final = "recovered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """One call to be finished; at least one of the two is there."""
+
+    record: CallRecord | None
+    tape: LeftTape | None
+
+
+class Recovery:
+    """`look` before the first call may come, `run` beside the calls of this process."""
+
+    def __init__(
+        self, *, store: CallStore, sink: EventSink, spool: Spool, calls: Calls, clock: Clock, shared: bool
+    ) -> None:
+        """`shared`: servers with spool folders of their own may use the same store."""
+        self._store = store
+        self._sink = sink
+        self._spool = spool
+        self._calls = calls
+        self._clock = clock
+        self._shared = shared
+        self._began_at = clock.now()
+        self._left: list[_Left] = []
+        self._alone = False
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def look(self) -> None:
+        """Find what was left, and keep its ids from new calls. Raises StoreError."""
+        self._alone = await asyncio.to_thread(self._spool.alone)
+        tapes = await asyncio.to_thread(self._spool.left_behind)
+        unfinished = {
+            record.call_id: record for record in await self._store.unfinished() if record.started_at < self._began_at
+        }
+        for tape in tapes:
+            self._left.append(_Left(record=unfinished.pop(tape.header.call_id, None), tape=tape))
+        for record in unfinished.values():
+            if record.ended_at is not None or record.started_at < self._given_up_before():
+                self._left.append(_Left(record=record, tape=None))
+        for left in self._left:
+            self._calls.reserve(_call_id(left))
+        if self._left:
+            log.info("calls were left unfinished", calls=len(self._left))
+
+    def _given_up_before(self) -> float:
+        """Calls that began earlier and have no tape are nobody's."""
+        return self._began_at - LONGEST_CALL_S if self._shared or not self._alone else self._began_at
+
+    async def run(self) -> None:
+        """Finish all that was left, until nobody is there to leave more."""
+        while True:
+            left, self._left = self._left, []
+            async with asyncio.TaskGroup() as tasks:
+                for one in left:
+                    tasks.create_task(self._finish(one))
+            if self._alone:
+                return
+            await self._clock.sleep(LOOK_AGAIN_S)
+            await self.look()
+
+    async def _finish(self, left: _Left) -> None:
+        """Whatever goes wrong with one call is nothing to the others: its tape stays for another start."""
+        with structlog.contextvars.bound_contextvars(call_id=_call_id(left)):
+            try:
+                async with self._room:
+                    await self._finish_one(left)
+            except Exception:
+                log.exception("a call could not be finished")
+            finally:
+                self._calls.release(_call_id(left))
+                if left.tape is not None:
+                    left.tape.close()
+
+    async def _finish_one(self, left: _Left) -> None:
+        record, tape = left.record, left.tape
+        if record is not None and record.ended_at is not None:
+            self._sink.open(record.call_id, record.tenant, last_seq=record.last_seq)
+            await self._sink.settled(record.call_id)
+        elif tape is not None and (record is not None or await self._is_new(tape)):
+            await self._tell_rest(tape, record)
+            return
+        elif record is not None:
+            await self._give_up(record)
+        if tape is not None:
+            tape.finish()
+
+    async def _is_new(self, tape: LeftTape) -> bool:
+        """Whether the call was cut off before even its start was kept; otherwise it is settled."""
+        try:
+            await self._store.call(tape.header.tenant, tape.header.call_id)
+        except NotFoundError:
+            return True
+        return False
+
+    async def _tell_rest(self, tape: LeftTape, record: CallRecord | None) -> None:
+        call_id, tenant = tape.header.call_id, tape.header.tenant
+        kept = [] if record is None else await self._events(record)
+        replay = _Replay(tape)
+        items = replay.items()
+        started = await anext(items)
+        if not isinstance(started, StreamStarted):
+            raise SpoolError(f"{tape.path.name} does not begin with a stream's start")
+        self._sink.open(call_id, tenant, last_seq=kept[-1].seq if kept else 0)
+        sink = Resumed(self._sink, [event.body for event in kept])
+        began_at = self._clock.monotonic()
+        try:
+            await self._calls.finish(call_id, started, items, sink=sink, told=_told(kept))
+        except* ConflictError:
+            if record is not None:
+                raise
+            log.warning("the id of an unfinished call belongs to another")
+        log.info("call recovered", seconds=round(self._clock.monotonic() - began_at, 2))
+        if replay.damaged:
+            tape.set_aside()
+        else:
+            tape.finish()
+
+    async def _give_up(self, record: CallRecord) -> None:
+        segments = await self._store.segments(record.tenant, record.call_id)
+        heard_ms = max((segment.end_ms for segment in segments), default=0)
+        self._sink.open(record.call_id, record.tenant, last_seq=record.last_seq)
+        await self._sink.publish(
+            record.call_id, CallEnded(reason="error", duration_ms=heard_ms, error=InterruptedCallError.code)
+        )
+        await self._sink.settled(record.call_id)
+        log.warning("a call was interrupted and left no tape")
+
+    async def _events(self, record: CallRecord) -> Sequence[Event]:
+        events: list[Event] = []
+        while True:
+            after = events[-1].seq if events else 0
+            page = await self._store.events(record.tenant, record.call_id, after=after, limit=EVENTS_AT_ONCE)
+            events += page
+            if len(page) < EVENTS_AT_ONCE:
+                return events
+
+
+class Resumed:
+    """An `EventSink` for one call that is heard a second time: what was kept the first time is not told again."""
+
+    def __init__(self, sink: EventSink, kept: Sequence[Body]) -> None:
+        self._sink = sink
+        self._kept = Counter(map(_same, kept))
+
+    def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None:
+        self._sink.open(call_id, tenant, last_seq=last_seq)
+
+    async def publish(self, call_id: str, body: Body) -> None:
+        key = _same(body)
+        if self._kept[key] > 0:
+            self._kept[key] -= 1
+        else:
+            await self._sink.publish(call_id, body)
+
+    async def settled(self, call_id: str) -> None:
+        await self._sink.settled(call_id)
+
+
+class _Replay:
+    """A tape as the items of a call."""
+
+    def __init__(self, tape: LeftTape) -> None:
+        self._blocks = read_blocks(tape.path)
+        self.damaged = False
+
+    async def items(self) -> AsyncGenerator[StreamItem, None]:
+        """All that was kept, a stop at the end. Raises SpoolError where the file is damaged."""
+        reason = RECOVERED
+        while (block := await asyncio.to_thread(self._next_block)) is not None:
+            for item in block:
+                if not isinstance(item, StreamStopped):
+                    yield item
+                elif item.reason == DRAINED:
+                    reason = DRAINED
+        yield StreamStopped(reason=reason)
+
+    def _next_block(self) -> list[StreamItem] | None:
+        try:
+            return next(self._blocks, None)
+        except SpoolError:
+            self.damaged = True
+            raise
+
+
+def _call_id(left: _Left) -> str:
+    return left.record.call_id if left.record is not None else left.tape.header.call_id if left.tape else ""
+
+
+def _same(body: Body) -> str:
+    """Equal for bodies that say the same. There is one start, however it was written by the version before."""
+    return body.type if isinstance(body, CallStarted) else f"{body.type} {json.dumps(body_to_dict(body), default=str)}"
+
+
+def _told(kept: Sequence[Event]) -> Mapping[Leg, Told]:
+    """A leg is told in order: all that it said up to the end of its last final has been dealt with."""
+    told: dict[Leg, Told] = {}
+    for event in kept:
+        if isinstance(final := event.body, TranscriptFinal):
+            before = told.get(final.leg, Told())
+            told[final.leg] = Told(
+                until_ms=max(before.until_ms, final.end_ms),
+                segments=max(before.segments, final.segment),
+                language=final.language,
+            )
+    return told
