@@ -184,7 +184,7 @@ class Call:
                     self._hear(ear, heard)
                 await ear.hearing.room()
             case DtmfDigit(leg=leg, digit=digit):
-                at = self._ear(leg).position
+                at = self._ear(leg).audio.position
                 await self._publish(DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at)))
             case StreamStarted():
                 self._join(item)

@@ -85,6 +85,11 @@ class LegAudio:
             lost=ordered.missing,
         )
 
+    @property
+    def position(self) -> int:
+        """Behind the last sample that came, whether it has gone on in a frame yet or not."""
+        return self._writer.due
+
     def push(self, item: MediaChunk | Discarded) -> list[Heard]:
         """What can be heard now. Nothing that a chunk holds is an error: at worst it is counted and makes a gap."""
         if isinstance(item, Discarded):
