@@ -16,7 +16,7 @@ QUIET_PEAK: Final = 256
 """Of 32768: −42 dB, above a line's comfort noise and below a person who speaks."""
 SETTLED_S: Final = 1.0
 """How long it must have been quiet before silence is gathered: the end of an utterance is never told late by it."""
-BATCH_S: Final = 0.1
+BATCH_S: Final = 0.24
 """Gathered silence goes on in frames of this length, which makes a silent call cost a fraction of a talking one."""
 
 _FULL_SCALE: Final = np.float32(1 / 32768)

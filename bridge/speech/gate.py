@@ -24,7 +24,12 @@ class Gate:
 
     def maybe_speech(self, window: Samples) -> bool:
         """Whether a 16 kHz window of at least 480 samples may hold speech. Errs towards yes."""
-        if window.max() < FLOOR and window.min() > -FLOOR:
+        if is_silent(window):
             return False
         pcm = (np.clip(window[:FRAME], -1, 1) * 32767).astype(np.int16)
         return bool(self._vad.is_speech(pcm.tobytes(), SAMPLE_RATE))
+
+
+def is_silent(samples: Samples) -> bool:
+    """Whether nothing in a run of any shape is loud enough to be speech."""
+    return not samples.size or bool(samples.max() < FLOOR and samples.min() > -FLOOR)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from bridge.model.frame import AudioFrame, Samples, from_ms
 from bridge.model.speech import Speech, SpeechAudio, SpeechBegan, SpeechOver, SpeechPaused, SpeechWentOn
 from bridge.speech.framing import Framer
-from bridge.speech.gate import Gate
+from bridge.speech.gate import Gate, is_silent
 from bridge.speech.silero import WINDOW, Silero
 
 
@@ -74,7 +74,12 @@ class Segmenter:
 
     def push(self, frame: AudioFrame) -> list[Speech]:
         """What this frame shows. Frames come in order and without holes."""
-        return [speech for window in self._framer.push(frame.samples) for speech in self._advance(window)]
+        windows = self._framer.push(frame.samples)
+        if self._asleep and self._state is _State.QUIET and is_silent(windows):
+            self._pre_roll.extend(windows)
+            self._position += windows.size
+            return []
+        return [found for window in windows for found in self._advance(window)]
 
     def flush(self) -> list[Speech]:
         """The leg ended: what is held, and the end of a stretch that was still open."""

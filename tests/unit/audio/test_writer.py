@@ -36,11 +36,11 @@ def test_a_pause_goes_on_at_once() -> None:
 
 
 def test_long_silence_is_gathered() -> None:
-    """After a second of silence frames are 100 ms long."""
+    """After a second of silence frames are 240 ms long."""
     writer = FrameWriter(Leg.CALLER, 16_000)
     for _ in range(50):
         writer.write(chunk(100))
-    assert [lengths_ms(writer.write(chunk(100))) for _ in range(10)] == [[], [], [], [], [100]] * 2
+    assert [lengths_ms(writer.write(chunk(100))) for _ in range(24)] == [*[[]] * 11, [240]] * 2
 
 
 def test_speech_lets_go_of_silence() -> None:
