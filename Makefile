@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo run test check format docs lock fixtures clean
+.PHONY: setup demo run test check chaos format docs lock fixtures clean
 
 setup: $(READY)  ## the .venv with everything locked and hashed
 
@@ -32,6 +32,10 @@ check: setup  ## format, lint, types, import contracts, and the tests that need 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit tests/contract
+
+KILLS ?= 50
+chaos: setup  ## kill a real server KILLS times in mid-call and look for a lost word
+	KILLS=$(KILLS) $(BIN)/python -m pytest tests/chaos -q -s
 
 format: setup
 	$(BIN)/ruff format .
