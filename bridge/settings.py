@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     speech_hangover_ms: int = Field(500, ge=100, le=5000, description="silence that ends a stretch of speech")
     idle_timeout_s: float = Field(30, gt=0, description="a media socket that says nothing for so long ends its call")
     resume_grace_s: float = Field(
-        1.5, ge=0, description="how long a call whose line broke off without a word waits for its carrier to come back"
+        1.0, ge=0, description="how long a call whose line broke off without a word waits for its carrier to come back"
     )
     start_timeout_s: float = Field(10, gt=0, description="how long a media socket may take to start its stream")
     drain_grace_s: float = Field(

@@ -16,7 +16,7 @@ from bridge.carrier.twilio import TwilioSide
 from bridge.clock import SystemClock
 from bridge.errors import CallRefusedError, CapacityError, ConflictError, StoreError, UnsupportedMediaError
 from bridge.metrics import CALLS_REFUSED, MEDIA_MESSAGES
-from bridge.model.stream import DtmfDigit, Leg
+from bridge.model.stream import DtmfDigit, Leg, StreamStopped
 from bridge.web import media
 from bridge.web.auth import Scope
 from tests.calling import call, counted, dialled, say, two_parties
@@ -63,7 +63,7 @@ async def test_when_each_sample_was_sent(serve_media: ServeMedia) -> None:
 
 @pytest.mark.parametrize("word", ["closing-frame", "nothing"])
 async def test_a_hang_up_without_stop(serve_media: ServeMedia, word: str) -> None:
-    """The socket just ends, with or without a closing frame: what came before is heard, and the call has closed."""
+    """The socket just ends: what came before is heard, the call has closed, and may go on if no frame closed it."""
     server = await serve_media(auth="off")
     if word == "nothing":
         await call(server.twilio, two_parties(1), manner=Manner(speed=20, faults=Faults(hang_up_at_ms=510)))
@@ -75,6 +75,7 @@ async def test_a_hang_up_without_stop(serve_media: ServeMedia, word: str) -> Non
         expected = 2
     heard = await server.taker.next_call()
     assert heard.stop_reasons == ["closed"]
+    assert [item.broken for item in heard.items if isinstance(item, StreamStopped)] == [word == "nothing"]
     assert len(heard.chunks(Leg.CALLER)) == expected
     assert heard.fault is None
 

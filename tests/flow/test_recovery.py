@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from bridge.clock import SystemClock
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.errors import ConflictError
-from bridge.model.events import CallEnded, CallStarted, DtmfReceived, Event, MediaGap
+from bridge.model.events import CallDegraded, CallEnded, CallStarted, DtmfReceived, Event, MediaGap
 from bridge.model.records import CallStatus, DeliveryStatus
 from bridge.model.stream import (
     DtmfDigit,
@@ -322,6 +324,32 @@ async def test_a_damaged_tape_is_told_as_far_as_it_goes(sqlite_store: Store, fol
         await process.recovery.run()
     assert (await sqlite_store.call("acme", "call-1")).status is CallStatus.FAILED
     assert files(folder) == [".damaged"]
+
+
+async def test_a_full_disk_costs_a_call_nothing_but_its_recovery(
+    sqlite_store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every word is told, the call says once that it would not survive a crash, and it ends as it would have."""
+
+    def full(handle: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def line() -> AsyncIterator[StreamItem]:
+        for item in conversation(6_100):
+            yield item
+        monkeypatch.setattr("bridge.spool.file.os.write", full)
+        for item in conversation()[len(conversation(6_100)) :]:
+            yield item
+        await asyncio.sleep(0.5)  # until the disk has been asked
+        yield StreamStopped()
+
+    async with Process(sqlite_store, folder) as process:
+        await process.calls.take(STARTED, line(), tenant="acme")
+        await until(lambda: files(folder) == [])
+    assert sorted(await words_of(sqlite_store)) == sorted(begun_by(DURATION_MS))
+    degraded = [event.body for event in await events_of(sqlite_store) if isinstance(event.body, CallDegraded)]
+    assert [(body.reason, body.what) for body in degraded] == [("spool", "recovery")]
+    assert (await sqlite_store.call("acme", "call-1")).reason == "hangup"
 
 
 async def test_an_id_is_its_calls_until_it_has_ended(sqlite_store: Store, folder: Path) -> None:
