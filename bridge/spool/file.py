@@ -38,12 +38,12 @@ class TapeFile:
         being_made = folder / f"{name}{BEING_MADE}"
         self._path = folder / f"{name}{UNFINISHED}"
         self._call_id = header.call_id
+        self._name_synced = False
         self._handle = os.open(being_made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX)
             self.write(opening(header, started))
             being_made.rename(self._path)  # under its real name it is locked, and says whose it is
-            _sync_folder(folder)
         except OSError:
             os.close(self._handle)
             being_made.unlink(missing_ok=True)
@@ -55,6 +55,9 @@ class TapeFile:
 
     def sync(self) -> None:
         os.fdatasync(self._handle)
+        if not self._name_synced:
+            _sync_folder(self._path.parent)
+            self._name_synced = True
 
     def finish(self, *, keep: bool) -> None:
         """The call is told and settled."""

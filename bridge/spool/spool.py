@@ -1,4 +1,4 @@
-"""The folder of tapes and the one thread that writes them all, a few times a second."""
+"""The folder of tapes, the thread that writes them all a few times a second, and the one that syncs them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bridge.spool.tape import Tape
 log = structlog.get_logger(__name__)
 
 WRITTEN_EVERY_S: Final = 0.2
-"""With the write itself and the fsync behind it, what was heard is safe within a quarter of a second."""
+"""What was heard survives a killed process after this, and a power failure as soon as the disk has answered."""
 
 SPOOL_NEEDS: Final = 200 * 1024 * 1024
 """Bytes that the disk must have free: two hours of twenty calls, both legs."""
@@ -41,27 +41,36 @@ class Spool:
         self._keep = keep
         self._fault: str | None = None
         self._lock = threading.Lock()
-        """Guards the two below, which calls fill and the thread empties."""
+        """Guards the four below: calls fill the first two for the writer, which fills the others for the syncer."""
         self._new: list[Tape] = []
         self._done: list[tuple[Tape, bool]] = []
+        self._unsynced: set[Tape] = set()
+        self._over: list[tuple[Tape, bool]] = []
         self._wake = threading.Event()
         self._closing = False
         self._open: dict[Tape, TapeFile] = {}
-        """The thread's own."""
-        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        """Filled by the writer, emptied by the syncer."""
+        self._written_some = threading.Event()
+        self._written_all = False
+        self._threads = [
+            threading.Thread(target=self._write_all, name="spool writer", daemon=True),
+            threading.Thread(target=self._sync_all, name="spool syncer", daemon=True),
+        ]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._here: Presence | None = None
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._here = Presence(self._folder)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     async def close(self) -> None:
         """Returns once what was written to tapes is on the disk."""
         self._closing = True
         self._wake.set()
-        await asyncio.to_thread(self._thread.join)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
         if self._here is not None:
             self._here.leave()
 
@@ -125,30 +134,48 @@ class Spool:
             raise SpoolError(f"calls would not survive a crash: {error.strerror}") from error
         self._fault = None
 
-    # -- the thread ------------------------------------------------------------------------------------------------
+    # -- the threads -----------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _write_all(self) -> None:
+        """Make files and write to them. The page cache is enough for a killed process, and a slow fsync delays none."""
         while not self._closing:
             self._wake.wait(WRITTEN_EVERY_S)
             self._wake.clear()
             self._round()
         self._round()
-        for file in self._open.values():
-            file.close()
+        self._written_all = True
+        self._written_some.set()
 
     def _round(self) -> None:
-        """Make files, write to all, sync all, take away what is finished."""
         with self._lock:
             new, self._new = self._new, []
             done, self._done = self._done, []
         for tape in new:
             self._guarded(self._make, tape)
-        written = [tape for tape in self._open if self._guarded(self._write, tape)]
-        for tape in written:
-            self._guarded(self._sync, tape)
-        for tape, keep in done:
-            if (file := self._open.pop(tape, None)) is not None:
-                file.finish(keep=keep and tape.running)
+        written = [tape for tape in list(self._open) if self._guarded(self._write, tape)]
+        if written or done:
+            with self._lock:
+                self._unsynced.update(written)
+                self._over += done
+            self._written_some.set()
+
+    def _sync_all(self) -> None:
+        """Bring what was written to the disk, and put away what is finished."""
+        last = False
+        while not last:
+            self._written_some.wait()
+            self._written_some.clear()
+            last = self._written_all
+            with self._lock:
+                unsynced, self._unsynced = self._unsynced, set()
+                over, self._over = self._over, []
+            for tape in unsynced.difference(tape for tape, _ in over):
+                self._guarded(self._sync, tape)
+            for tape, keep in over:
+                if (file := self._open.pop(tape, None)) is not None:
+                    file.finish(keep=keep and tape.running)
+        for file in self._open.values():
+            file.close()
 
     def _guarded(self, step: Callable[[Tape], bool], tape: Tape) -> bool:
         """What `step` says; a disk that refuses it stops the tape."""
