@@ -9,13 +9,13 @@ from bridge.recognise.window import BRISK_BUCKETS_S, LONGEST_S, TAIL_S, window_s
 
 PARTIAL_S: Final = 0.9
 SLOWEST_PARTIAL_S: Final = 4.0
-STRETCH_FROM: Final = 0.35
-STOP_FROM: Final = 0.65
+STRETCH_FROM: Final = 0.45
+STOP_FROM: Final = 0.68
 
 AMPLE_WINDOW_S: Final = 16
 """A final's window, earlier speech included, while there is room: decoded within the rest of the hang-over."""
 
-BUSY_FROM: Final = 0.6
+BUSY_FROM: Final = 0.3
 
 
 def partial_interval_s(pressure: float) -> float | None:
