@@ -16,9 +16,11 @@ from bridge.errors import (
     CapacityError,
     CarrierError,
     EngineError,
+    InterruptedCallError,
     InvalidRequestError,
     RequestError,
     SetupError,
+    SpoolError,
     StoreError,
 )
 
@@ -31,6 +33,8 @@ FAMILIES: Final[dict[type[BridgeError], str]] = {
     CapacityError: "capacity_error",
     EngineError: "engine_error",
     StoreError: "store_error",
+    SpoolError: "spool_error",
+    InterruptedCallError: "interrupted_call_error",
     SetupError: "setup_error",
 }
 """`type` in an answer: the branch of the tree in `errors.py`; `internal_error` for what has none."""
