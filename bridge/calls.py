@@ -147,7 +147,7 @@ class Calls:
         line = Line(call.started, items, tenant=tenant, clock=self._clock, grace_s=self._resume_grace_s)
         with structlog.contextvars.bound_contextvars(call_id=call.call_id):
             telling = asyncio.create_task(self._tell(call, tape), name=f"call {call.call_id}")
-            heard = self._taped(line.items(), tape)
+            heard = _taped(line.items(), tape)
             listening = asyncio.create_task(call.listen(heard), name=f"carrier of {call.call_id}")
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
@@ -162,13 +162,6 @@ class Calls:
             return None
         header = Header(call_id=call.call_id, tenant=tenant, started_at=self._clock.now())
         return self._spool.open(header, call.started, stopped=call.unspool)
-
-    async def _taped(self, items: AsyncIterator[StreamItem], tape: Tape | None) -> AsyncIterator[StreamItem]:
-        """`items`, each on its way to the disk before it is heard."""
-        async for item in items:
-            if self._spool is not None and tape is not None:
-                self._spool.write(tape, item)
-            yield item
 
     def _open(self, started: StreamStarted, tenant: str) -> Call:
         wanted = started.parameters.get("call_id", "")
@@ -199,16 +192,24 @@ class Calls:
         """The tape stays whenever there is more to tell than was."""
         try:
             await call.tell()
-            if self._spool is not None and tape is not None:
-                self._spool.finish(tape)
+            if tape is not None:
+                tape.finish()
         except Exception as error:
             log.exception("call could not be told")
-            if isinstance(error, ConflictError) and self._spool is not None and tape is not None:
-                self._spool.discard(tape)
+            if tape is not None and isinstance(error, ConflictError):
+                tape.discard()
             raise
         finally:
             CALLS_ENDED.labels(call.started.carrier, call.reason).inc()
             call.ended.set()
+
+
+async def _taped(items: AsyncIterator[StreamItem], tape: Tape | None) -> AsyncIterator[StreamItem]:
+    """`items`, each on its way to the disk before it is heard."""
+    async for item in items:
+        if tape is not None:
+            tape.write(item)
+        yield item
 
 
 async def _stopped(listening: asyncio.Task[None]) -> None:

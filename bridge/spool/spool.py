@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bridge.errors import CapacityError, SpoolError
-from bridge.model.stream import StreamItem, StreamStarted
+from bridge.model.stream import StreamStarted
 from bridge.spool.file import LeftTape, TapeFile, left_in
 from bridge.spool.presence import Presence
 from bridge.spool.record import Header, block, items_to_bytes
@@ -78,29 +78,28 @@ class Spool:
 
     def open(self, header: Header, started: StreamStarted, *, stopped: Callable[[], None]) -> Tape:
         """A tape for a call that begins. Its file is made at once, by the thread. `stopped`: see `Tape`."""
-        tape = Tape(header, started, stopped=stopped)
+        tape = Tape(header, started, self, stopped=stopped)
         with self._lock:
             self._new.append(tape)
         self._wake.set()
         return tape
 
-    def write(self, tape: Tape, item: StreamItem) -> None:
-        """Keep what the carrier said. Never waits, never raises."""
-        if not tape.write(item) and tape.running:
-            self._stop(tape, "the disk does not keep up")
-
-    def finish(self, tape: Tape) -> None:
-        """The call is told and settled: its file goes, or is kept for good."""
-        self._end(tape, keep=self._keep)
-
-    def discard(self, tape: Tape) -> None:
-        """There was no such call after all."""
-        self._end(tape, keep=False)
-
-    def _end(self, tape: Tape, *, keep: bool) -> None:
+    def end(self, tape: Tape, *, told: bool) -> None:
+        """Put a tape away: for a call that was told to its end, or that never was."""
         with self._lock:
-            self._done.append((tape, keep))
+            self._done.append((tape, told and self._keep))
         self._wake.set()
+
+    def stop(self, tape: Tape, why: str) -> None:
+        """Keep no more of a call. From any thread."""
+        with self._lock:
+            if not tape.running:
+                return
+            tape.running = False
+        self._fault = why
+        log.error("a call would not survive a crash any more", call_id=tape.header.call_id, reason=why)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(tape.stopped)
 
     # -- what others left ------------------------------------------------------------------------------------------
 
@@ -184,7 +183,7 @@ class Spool:
         try:
             return step(tape)
         except OSError as error:
-            self._stop(tape, error.strerror or str(error))
+            self.stop(tape, error.strerror or str(error))
             return False
 
     def _make(self, tape: Tape) -> bool:
@@ -200,10 +199,3 @@ class Spool:
     def _sync(self, tape: Tape) -> bool:
         self._open[tape].sync()
         return True
-
-    def _stop(self, tape: Tape, why: str) -> None:
-        tape.running = False
-        self._fault = why
-        log.error("a call would not survive a crash any more", call_id=tape.header.call_id, reason=why)
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(tape.stopped)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from bridge.model.stream import MediaChunk, StreamItem, StreamStarted
 from bridge.spool.record import Header
@@ -17,11 +17,20 @@ ITEM_COSTS: Final = 100
 """Bytes that an item takes besides its payload."""
 
 
-class Tape:
-    """One call. `write` never waits and never raises; once the tape has stopped it does nothing."""
+class Keeper(Protocol):
+    """What a tape asks of its spool."""
 
-    def __init__(self, header: Header, started: StreamStarted, *, stopped: Callable[[], None]) -> None:
+    def stop(self, tape: Tape, why: str) -> None: ...
+
+    def end(self, tape: Tape, *, told: bool) -> None: ...
+
+
+class Tape:
+    """One call. Nothing here waits or raises. A tape that is neither finished nor discarded is the next start's."""
+
+    def __init__(self, header: Header, started: StreamStarted, keeper: Keeper, *, stopped: Callable[[], None]) -> None:
         """`stopped` is called once, on the event loop, when the tape stops before its call does."""
+        self._keeper = keeper
         self.header = header
         self.started = started
         self.stopped = stopped
@@ -31,16 +40,24 @@ class Tape:
         self._put = self._taken = 0
         """Bytes, each counted by one side alone: this one by the call, that one by the thread."""
 
-    def write(self, item: StreamItem) -> bool:
-        """Whether the item will be kept; False too when the tape has just become too full."""
+    def write(self, item: StreamItem) -> None:
+        """Keep what the carrier said, unless the tape has stopped."""
         if not self.running:
-            return False
+            return
         size = _size(item)
         if self._put - self._taken + size > MOST_HELD:
-            return False
+            self._keeper.stop(self, "the disk does not keep up")
+            return
         self._put += size
         self._held.append(item)
-        return True
+
+    def finish(self) -> None:
+        """The call is told and settled: its file goes, or is kept for good."""
+        self._keeper.end(self, told=True)
+
+    def discard(self) -> None:
+        """There was no such call after all."""
+        self._keeper.end(self, told=False)
 
     def take(self) -> list[StreamItem]:
         """What waits, in order. For the spool's thread alone."""

@@ -234,7 +234,7 @@ async def test_a_call_whose_start_was_not_kept_is_told_from_the_start(sqlite_sto
         tape = process.calls._tape(call(process), "acme")
         assert tape is not None
         for item in conversation(6_100):
-            process.spool.write(tape, item)
+            tape.write(item)
     async with Process(sqlite_store, folder) as process:
         await process.recovery.run()
     assert said_by(6_100) <= set(await words_of(sqlite_store))

@@ -70,10 +70,10 @@ async def test_what_is_said_is_on_the_disk_within_a_moment(spool: Spool, tmp_pat
     """While the call goes on, in order, for the owner alone."""
     tape = spool.open(HEADER, STARTED, stopped=Stopped())
     for chunk in CHUNKS[:50]:
-        spool.write(tape, chunk)
+        tape.write(chunk)
     await until(lambda: bool(tapes(tmp_path)) and len(said(tapes(tmp_path)[0])) == 50)
     for chunk in CHUNKS[50:]:
-        spool.write(tape, chunk)
+        tape.write(chunk)
     await until(lambda: len(said(tapes(tmp_path)[0])) == 100)
     [path] = tapes(tmp_path)
     assert said(path) == CHUNKS
@@ -86,7 +86,7 @@ async def test_closing_keeps_what_was_said_last(tmp_path: Path) -> None:
     spool.start()
     tape = spool.open(HEADER, STARTED, stopped=Stopped())
     for chunk in CHUNKS:
-        spool.write(tape, chunk)
+        tape.write(chunk)
     await spool.close()
     [left] = Spool(tmp_path).left_behind()
     assert left.header == HEADER
@@ -100,10 +100,10 @@ async def test_a_finished_tape_is_gone(spool: Spool, tmp_path: Path) -> None:
     """However short the call was."""
     for call_id in ("one", "two"):
         tape = spool.open(replace(HEADER, call_id=call_id), STARTED, stopped=Stopped())
-        spool.write(tape, CHUNKS[0])
+        tape.write(CHUNKS[0])
         if call_id == "two":
             await until(lambda: bool(tapes(tmp_path)))
-        spool.finish(tape)
+        tape.finish()
         await until(lambda: not files(tmp_path))
 
 
@@ -112,8 +112,8 @@ async def test_where_recordings_are_kept_a_finished_tape_stays_under_another_nam
     spool = Spool(tmp_path, keep=True)
     spool.start()
     tape = spool.open(HEADER, STARTED, stopped=Stopped())
-    spool.write(tape, CHUNKS[0])
-    spool.finish(tape)
+    tape.write(CHUNKS[0])
+    tape.finish()
     await spool.close()
     [kept] = files(tmp_path)
     assert kept.suffix == ".kept"
@@ -151,7 +151,7 @@ async def test_a_full_disk_stops_the_tape_and_says_so_once(
     """The call hears of it on its own thread; readiness says why until the disk takes bytes again."""
     stopped = Stopped()
     tape = spool.open(HEADER, STARTED, stopped=stopped)
-    spool.write(tape, CHUNKS[0])
+    tape.write(CHUNKS[0])
     await until(lambda: bool(tapes(tmp_path)) and said(tapes(tmp_path)[0]) == CHUNKS[:1])
     real = os.write
 
@@ -164,12 +164,12 @@ async def test_a_full_disk_stops_the_tape_and_says_so_once(
     with monkeypatch.context() as patched:
         patched.setattr("bridge.spool.file.os.write", full)
         patched.setattr(Path, "write_bytes", no_room)
-        spool.write(tape, CHUNKS[1])
+        tape.write(CHUNKS[1])
         await until(lambda: stopped.times == 1)
         with pytest.raises(SpoolError, match="No space left on device"):
             spool.check()
     assert os.write is real
-    spool.write(tape, CHUNKS[2])
+    tape.write(CHUNKS[2])
     spool.check()
     assert stopped.times == 1
     assert stopped.threads == {threading.get_ident()}
@@ -185,7 +185,7 @@ async def test_a_disk_that_stands_still_fills_no_memory(tmp_path: Path, monkeypa
     tape = spool.open(HEADER, STARTED, stopped=stopped)
     spool._loop = asyncio.get_running_loop()  # its thread never runs: a disk that never answers
     for chunk in CHUNKS:
-        spool.write(tape, chunk)
+        tape.write(chunk)
     await until(lambda: stopped.times == 1)
     assert len(tape.take()) == 50
     assert not tape.running
