@@ -84,17 +84,29 @@ def block(payload: bytes) -> bytes:
 def items_to_bytes(items: Iterable[StreamItem]) -> bytes:
     """A block's payload."""
     parts: list[bytes] = []
+    pack, legs = _ITEM.pack, _LEG_NUMBERS  # looked up once: this runs for every 20 ms of every leg
     for item in items:
         if isinstance(item, MediaChunk):
-            sequence = _NO_SEQUENCE if item.sequence is None else item.sequence
-            timestamp = math.nan if item.timestamp_ms is None else item.timestamp_ms
-            parts.append(_ITEM.pack(_MEDIA, _LEG_NUMBERS[item.leg], len(item.payload), sequence, timestamp))
-            parts.append(item.payload)
+            sequence, timestamp, body = item.sequence, item.timestamp_ms, item.payload
+            parts += (
+                pack(
+                    _MEDIA,
+                    legs[item.leg],
+                    len(body),
+                    _NO_SEQUENCE if sequence is None else sequence,
+                    math.nan if timestamp is None else timestamp,
+                ),
+                body,
+            )
         else:
             body = json.dumps(asdict(item)).encode()
-            parts.append(_ITEM.pack(_KIND_NUMBERS[type(item)], 0, len(body), _NO_SEQUENCE, math.nan))
-            parts.append(body)
+            parts += (pack(_KIND_NUMBERS[type(item)], 0, len(body), _NO_SEQUENCE, math.nan), body)
     return b"".join(parts)
+
+
+def size_of(item: StreamItem) -> int:
+    """What an item adds to a block, in bytes."""
+    return _ITEM.size + len(item.payload) if isinstance(item, MediaChunk) else len(items_to_bytes([item]))
 
 
 def items_of(payload: bytes) -> list[StreamItem]:

@@ -16,7 +16,7 @@ from bridge.errors import CapacityError, SpoolError
 from bridge.model.stream import StreamStarted
 from bridge.spool.file import LeftTape, TapeFile, left_in
 from bridge.spool.presence import Presence
-from bridge.spool.record import Header, block, items_to_bytes
+from bridge.spool.record import Header, block
 from bridge.spool.tape import Tape
 
 log = structlog.get_logger(__name__)
@@ -191,10 +191,10 @@ class Spool:
         return True
 
     def _write(self, tape: Tape) -> bool:
-        items = tape.take()
-        if items:
-            self._open[tape].write(block(items_to_bytes(items)))
-        return bool(items)
+        payload = tape.take()
+        if payload:
+            self._open[tape].write(block(payload))
+        return bool(payload)
 
     def _sync(self, tape: Tape) -> bool:
         self._open[tape].sync()

@@ -6,15 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from bridge.model.stream import MediaChunk, StreamItem, StreamStarted
-from bridge.spool.record import Header
+from bridge.model.stream import StreamItem, StreamStarted
+from bridge.spool.record import Header, items_to_bytes, size_of
 
 MOST_HELD: Final = 2 * 1024 * 1024
-"""Bytes that may wait for the disk: a minute of two legs, with what each item costs besides its audio. A disk that
-stalls for longer stops the tape; the call goes on."""
-
-ITEM_COSTS: Final = 100
-"""Bytes that an item takes besides its payload."""
+"""Bytes that may wait for the disk: nearly two minutes of two legs. A disk that stalls for longer stops the tape; the
+call goes on."""
 
 
 class Keeper(Protocol):
@@ -44,7 +41,7 @@ class Tape:
         """Keep what the carrier said, unless the tape has stopped."""
         if not self.running:
             return
-        size = _size(item)
+        size = size_of(item)
         if self._put - self._taken + size > MOST_HELD:
             self._keeper.stop(self, "the disk does not keep up")
             return
@@ -59,12 +56,9 @@ class Tape:
         """There was no such call after all."""
         self._keeper.end(self, told=False)
 
-    def take(self) -> list[StreamItem]:
-        """What waits, in order. For the spool's thread alone."""
-        items = [self._held.popleft() for _ in range(len(self._held))]
-        self._taken += sum(map(_size, items))
-        return items
-
-
-def _size(item: StreamItem) -> int:
-    return ITEM_COSTS + len(item.payload) if isinstance(item, MediaChunk) else 10 * ITEM_COSTS
+    def take(self) -> bytes:
+        """What waits, in order, as a block's payload. For the spool's thread alone."""
+        next_item = self._held.popleft
+        payload = items_to_bytes([next_item() for _ in range(len(self._held))])
+        self._taken += len(payload)
+        return payload

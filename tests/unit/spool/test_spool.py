@@ -18,7 +18,7 @@ from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamIt
 from bridge.spool import spool as spooling
 from bridge.spool import tape as taping
 from bridge.spool.reading import read_blocks
-from bridge.spool.record import Header, opening
+from bridge.spool.record import Header, items_of, opening
 from bridge.spool.spool import Spool
 from tests.receiver import until
 
@@ -178,7 +178,7 @@ async def test_a_full_disk_stops_the_tape_and_says_so_once(
 
 async def test_a_disk_that_stands_still_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the tape stops and holds no more."""
-    monkeypatch.setattr(taping, "MOST_HELD", 50 * 260)
+    monkeypatch.setattr(taping, "MOST_HELD", 50 * 182)
     monkeypatch.setattr(spooling, "WRITTEN_EVERY_S", 60)
     spool = Spool(tmp_path)
     stopped = Stopped()
@@ -187,5 +187,5 @@ async def test_a_disk_that_stands_still_fills_no_memory(tmp_path: Path, monkeypa
     for chunk in CHUNKS:
         tape.write(chunk)
     await until(lambda: stopped.times == 1)
-    assert len(tape.take()) == 50
+    assert items_of(tape.take()) == CHUNKS[:50]
     assert not tape.running
