@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Coroutine
 from itertools import count
+from typing import Any
 
 SPINS = 25
 """Turns of the event loop that whoever was woken gets before time goes on. Real sockets need more: wait for what
@@ -26,12 +28,18 @@ class VirtualClock:
     def monotonic(self) -> float:
         return self._elapsed
 
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
+    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
+        """Counts from this call, not from when the coroutine first runs: a task that begins a turn later, while time
+        is moved, would sleep beyond the moment that its caller worked out.
+        """
+        return self._until(self._elapsed + seconds)
+
+    async def _until(self, moment: float) -> None:
+        if moment <= self._elapsed:
             await asyncio.sleep(0)
             return
         woken = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._order), woken))
+        heapq.heappush(self._sleepers, (moment, next(self._order), woken))
         await woken
 
     @property
