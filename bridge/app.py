@@ -25,7 +25,7 @@ from bridge.errors import EngineError, SetupError, StoreError
 from bridge.metrics import LOOP_LAG
 from bridge.model.languages import languages_of
 from bridge.ports import Clock, Engine, Store
-from bridge.recognise.local import cores, open_engine
+from bridge.recognise.local import LocalEngine, cores, open_engine
 from bridge.recognise.scheduler import Scheduler
 from bridge.recovery import Recovery
 from bridge.settings import Settings
@@ -228,3 +228,5 @@ async def _check_store(store: Store, journal: Journal) -> None:
 async def _check_engine(engine: Engine) -> None:
     if isinstance(engine, Scheduler) and (late := engine.oldest_wait()) > STUCK_S:
         raise EngineError(f"the recogniser is {late:.0f} s behind")
+    if isinstance(engine, LocalEngine) and engine.fault is not None:
+        raise EngineError(engine.fault)

@@ -12,6 +12,7 @@ from bridge.ports import Clock
 from bridge.recognise import weights
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.threads import ThreadWorkers
+from bridge.recognise.watchdog import Watched
 from bridge.recognise.whisper import Plan, Whisper
 from bridge.settings import Settings
 
@@ -75,7 +76,13 @@ class LocalEngine(Scheduler[Plan]):
     """The scheduler, and what it runs on."""
 
     def __init__(self, workers: ThreadWorkers, clock: Clock, tuned: Tuning, found: weights.Found) -> None:
-        super().__init__(workers, clock, max_batch=tuned.max_batch)
+        super().__init__(Watched(workers, clock), clock, max_batch=tuned.max_batch)
+        self._threads = workers
         self.model = workers.model
         self.tuning = tuned
         self.weights = found
+
+    @property
+    def fault(self) -> str | None:
+        """For readiness: why no more calls should come here, if so."""
+        return self._threads.fault

@@ -3,49 +3,97 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import structlog
+
+from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob
 from bridge.recognise.whisper import Plan, Whisper
+from bridge.recognise.worker import Worker
 
-NICENESS: Final = 5
-"""Sockets and clocks come before decoding when both want a core."""
+log = structlog.get_logger()
+
+MOST_STUCK: Final = 4
+"""Threads that hang and are replaced. Each keeps its model in memory; beyond that, those that are left do the work."""
 
 
 class ThreadWorkers:
-    """One model, `count` threads. The model is loaded by a nice thread, so that its own threads are nice too."""
+    """One model, `count` threads. The model is loaded by a nice thread, so that its own threads are nice too.
+
+    A decode that is cancelled while it runs is given up with its thread, which nothing can stop. Another thread takes
+    its place, with the model loaded once more: what hangs may hold on to a part of the first one.
+    """
 
     def __init__(self, load: Callable[[], Whisper], *, count: int) -> None:
         """Raises SetupError when the weights do not load."""
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="decode", initializer=_be_nice)
-        self._model = self._pool.submit(load).result()
-        self._count = count
+        self._load = load
+        self._idle = [Worker() for _ in range(count)]
+        self._model = self._idle[-1].submit(load).result()
+        self._count = self._wanted = count
+        self._stuck: set[Worker] = set()
 
     @property
     def count(self) -> int:
-        return self._count
+        """Never 0: when all threads hang, what is asked for fails at once, and is named as a gap."""
+        return max(1, self._count)
 
     @property
     def model(self) -> Whisper:
         return self._model
 
+    @property
+    def fault(self) -> str | None:
+        """Why a person should look at this process, if one should."""
+        if len(self._stuck) < MOST_STUCK:
+            return None
+        return f"{len(self._stuck)} decodes do not come back; restart the server to have all its workers again"
+
     def plan(self, job: DecodeJob) -> Plan:
         return self._model.plan(job)
 
     async def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._model.decode, plans)
+        if not self._idle:
+            raise EngineError("no worker is left that comes back")
+        worker = self._idle.pop()
+        work = worker.submit(lambda: self._model.decode(plans))
+        try:
+            decoded = await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            self._give_up(worker)
+            raise
+        except BaseException:
+            self._idle.append(worker)
+            raise
+        self._idle.append(worker)
+        return decoded
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._pool.shutdown)
+        """Returns when those have stopped that can."""
+        for worker in self._idle:
+            worker.stop()
+            await asyncio.to_thread(worker.join)
 
+    def _give_up(self, worker: Worker) -> None:
+        self._stuck.add(worker)
+        loop = asyncio.get_running_loop()
+        worker.submit(loop.call_soon_threadsafe, self._came_back, worker)  # should it ever
+        worker.stop()
+        if len(self._stuck) > MOST_STUCK:
+            self._count -= 1
+            log.error("a worker that hangs is not replaced any more", workers=self._count)
+            return
+        fresh = Worker()
+        fresh.submit(self._load_again)
+        self._idle.append(fresh)
 
-def _be_nice() -> None:
-    """Linux keeps niceness per thread; elsewhere, or where it is forbidden, nothing is lost."""
-    with contextlib.suppress(AttributeError, OSError):
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+    def _came_back(self, worker: Worker) -> None:
+        log.warning("a decode that was given up has come back")
+        self._stuck.discard(worker)
+        if self._count < self._wanted:
+            self._count += 1
+            self._idle.append(Worker())
+
+    def _load_again(self) -> None:
+        self._model = self._load()

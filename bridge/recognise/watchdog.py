@@ -1,0 +1,64 @@
+"""Decodes that never come back: noticed, given up, and their worker replaced by whoever runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Generic
+
+import structlog
+
+from bridge.errors import EngineError
+from bridge.ports import Clock, Decoded, DecodeJob
+from bridge.recognise.cost import Cost
+from bridge.recognise.scheduler import P, Workers
+
+log = structlog.get_logger()
+
+PATIENCE_S: Final = 10.0
+"""What any decode may take, on a machine that also does something else."""
+
+TIMES_AS_LONG: Final = 10.0
+"""And beside that so many times what its like has taken."""
+
+
+class Watched(Generic[P]):
+    """Fills `scheduler.Workers` over other workers. A decode that takes far too long ends as an EngineError, like one
+    that fails: the scheduler then tries its jobs once more, elsewhere.
+    """
+
+    def __init__(self, workers: Workers[P], clock: Clock) -> None:
+        self._workers = workers
+        self._clock = clock
+        self._cost = Cost()
+
+    @property
+    def count(self) -> int:
+        return self._workers.count
+
+    def plan(self, job: DecodeJob) -> P:
+        return self._workers.plan(job)
+
+    def limit_s(self, plans: Sequence[P]) -> float:
+        """After this many seconds the batch is given up."""
+        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict(plans[0].window_s, len(plans))
+
+    async def decode(self, plans: Sequence[P]) -> list[Decoded]:
+        began, limit_s = self._clock.monotonic(), self.limit_s(plans)
+        decoding = asyncio.create_task(self._workers.decode(plans))
+        alarm = asyncio.create_task(self._clock.sleep(limit_s))
+        try:
+            await asyncio.wait({decoding, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            hangs = decoding.cancel()
+        if hangs:
+            await asyncio.wait({decoding})  # until it has been replaced
+            log.error("a decode does not come back and is given up", seconds=round(limit_s, 1), jobs=len(plans))
+            raise EngineError(f"no answer within {limit_s:.0f} s")
+        decoded = decoding.result()
+        self._cost.learn(plans[0].window_s, len(plans), self._clock.monotonic() - began)
+        return decoded
+
+    async def close(self) -> None:
+        await self._workers.close()

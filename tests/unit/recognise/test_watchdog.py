@@ -1,0 +1,154 @@
+"""A decode that hangs: given up, tried once elsewhere, then named; its thread replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from bridge.errors import EngineError
+from bridge.ports import Decoded
+from bridge.recognise import threads
+from bridge.recognise.scheduler import Scheduler
+from bridge.recognise.threads import ThreadWorkers
+from bridge.recognise.watchdog import PATIENCE_S, Watched
+from tests.clock import VirtualClock
+from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
+from tests.receiver import until
+
+NEVER = 10_000.0
+
+
+class Hanging(ScriptedWorkers):
+    """The first `hangs` batches never end by themselves."""
+
+    hangs = 1
+    given_up = 0
+
+    async def decode(self, plans: Sequence[ScriptedPlan]) -> list[Decoded]:
+        self.hangs, hangs = self.hangs - 1, self.hangs > 0
+        try:
+            if hangs:
+                await self.clock.sleep(NEVER)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        return await super().decode(plans)
+
+
+@pytest.mark.parametrize(
+    ("hangs", "found"),
+    [pytest.param(1, "words", id="once: tried elsewhere"), pytest.param(2, None, id="twice: its caller hears of it")],
+)
+async def test_a_decode_that_hangs(clock: VirtualClock, hangs: int, found: str | None) -> None:
+    """It is given up after its deadline and tried once more; whoever asked is answered either way."""
+    workers = Hanging(clock=clock)
+    workers.hangs = hangs
+    scheduler: Scheduler[ScriptedPlan] = Scheduler(Watched(workers, clock), clock)
+    asked = asyncio.create_task(scheduler.decode(job("words")))
+    await clock.advance(PATIENCE_S - 1)
+    assert not asked.done()
+    await clock.advance(10 * PATIENCE_S)
+    assert workers.given_up == hangs
+    if found is None:
+        assert isinstance(asked.exception(), EngineError)
+    else:
+        assert texts([asked.result()]) == [found]
+    await scheduler.close()
+
+
+async def test_what_is_slow_here_is_given_longer(clock: VirtualClock) -> None:
+    """The limit follows what decodes have taken on this machine."""
+    workers = ScriptedWorkers(clock=clock, seconds=4.0)
+    watched: Watched[ScriptedPlan] = Watched(workers, clock)
+    plans = [workers.plan(job("words"))]
+    before = watched.limit_s(plans)
+    for _ in range(30):
+        decoding = asyncio.create_task(watched.decode(plans))
+        await clock.advance(5)
+        await decoding
+    assert watched.limit_s(plans) > before + 5
+
+
+class Model:
+    """Stands in for Whisper: hangs until released, breaks, or answers."""
+
+    def __init__(self) -> None:
+        self.loaded = 0
+        self.hangs = False
+        self.breaks: BaseException | None = None
+        self.begun = threading.Semaphore(0)
+        self.released = threading.Event()
+
+    def load(self) -> Any:
+        self.loaded += 1
+        return self
+
+    def decode(self, plans: Sequence[Any]) -> list[Decoded]:
+        if self.breaks is not None:
+            raise self.breaks
+        if self.hangs:
+            self.begun.release()
+            self.released.wait()
+        return [Decoded.nothing("en") for _ in plans]
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Model]:
+    model = Model()
+    yield model
+    model.released.set()
+
+
+async def hang(model: Model, workers: ThreadWorkers) -> None:
+    """One decode that has begun, hangs and is given up."""
+    model.hangs = True
+    decoding = asyncio.create_task(workers.decode([None]))  # type: ignore[list-item]
+    await asyncio.to_thread(model.begun.acquire)
+    decoding.cancel()
+    await asyncio.wait({decoding})
+    model.hangs = False
+
+
+async def one(workers: ThreadWorkers) -> int:
+    return len(await workers.decode([None]))  # type: ignore[list-item]
+
+
+async def test_a_thread_that_hangs_is_replaced(model: Model) -> None:
+    """Whoever comes next is served, by a thread with a model of its own; closing waits for nobody that hangs."""
+    workers = ThreadWorkers(model.load, count=1)
+    await hang(model, workers)
+    assert (await one(workers), model.loaded, workers.fault) == (1, 2, None)
+    await workers.close()
+
+
+async def test_replacing_has_an_end(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then what is asked for fails at once, and readiness says why; threads that come back are counted again."""
+    monkeypatch.setattr(threads, "MOST_STUCK", 2)
+    workers = ThreadWorkers(model.load, count=1)
+    for _ in range(3):
+        await hang(model, workers)
+    with pytest.raises(EngineError):
+        await one(workers)
+    assert workers.count == 1
+    assert workers.fault is not None
+    assert "3 decodes do not come back" in workers.fault
+    model.released.set()
+    await until(lambda: workers.fault is None)
+    assert await one(workers) == 1
+    await workers.close()
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), SystemExit("gone")], ids=["raises", "ends-its-thread"])
+async def test_a_decode_that_breaks_leaves_its_thread_at_work(model: Model, error: BaseException) -> None:
+    """Not even what would end a thread, or the server, does."""
+    workers = ThreadWorkers(model.load, count=1)
+    model.breaks = error
+    with pytest.raises((ValueError, RuntimeError)):
+        await one(workers)
+    model.breaks = None
+    assert (await one(workers), model.loaded) == (1, 1)
+    await workers.close()
