@@ -12,6 +12,8 @@ from typing import Final
 
 from bridge.carrier.bandwidth import BandwidthSide
 from bridge.carrier.exotel import ExotelSide
+from bridge.carrier.freeswitch import FreeSwitchSide
+from bridge.carrier.jambonz import JambonzSide
 from bridge.carrier.plivo import PlivoSide
 from bridge.carrier.side import SideMaker
 from bridge.carrier.signalwire import SignalWireSide
@@ -22,6 +24,9 @@ from bridge.ingest import plivo_signature, twilio_signature, vonage_signature
 from bridge.ingest.bandwidth import BandwidthStream
 from bridge.ingest.conversation import Conversation, Handshake
 from bridge.ingest.exotel import ExotelStream
+from bridge.ingest.forked import SUBPROTOCOLS as FORKED
+from bridge.ingest.freeswitch import FreeSwitchStream
+from bridge.ingest.jambonz import JambonzStream
 from bridge.ingest.plivo import PlivoStream
 from bridge.ingest.signalwire import SignalWireStream
 from bridge.ingest.telnyx import TelnyxStream
@@ -182,6 +187,26 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             proofs=(Proof.QUERY, Proof.PARAMETER),
             hear=lambda handshake: BandwidthStream(handshake.query),
             speak=BandwidthSide,
+        ),
+        Dialect(
+            name="freeswitch",
+            title="FreeSWITCH mod_audio_fork and mod_audio_stream",
+            summary="uuid_audio_fork and uuid_audio_stream: both parties in stereo, the caller alone or the mix, L16",
+            frames=Frames.BOTH,
+            proofs=(Proof.BEARER, Proof.BASIC, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: FreeSwitchStream(handshake.query),
+            speak=FreeSwitchSide,
+            subprotocols=FORKED,
+        ),
+        Dialect(
+            name="jambonz",
+            title="jambonz listen",
+            summary="the verb listen: both parties in stereo, the caller alone or the mix, L16",
+            frames=Frames.BOTH,
+            proofs=(Proof.BASIC, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: JambonzStream(handshake.query),
+            speak=JambonzSide,
+            subprotocols=FORKED[::-1],
         ),
     )
 }

@@ -36,9 +36,9 @@ class Line:
         return self._next is not None and not self._next.done()
 
     def is_of(self, started: StreamStarted, tenant: str) -> bool:
-        """Whether a stream that starts is this call's, come back."""
+        """Whether a stream that starts is this call's, come back. One whose carrier tells no id is nobody's."""
         ours = self._started
-        return (tenant, started.carrier, started.carrier_call_id, started.legs) == (
+        return bool(ours.carrier_call_id) and (tenant, started.carrier, started.carrier_call_id, started.legs) == (
             self._tenant,
             ours.carrier,
             ours.carrier_call_id,

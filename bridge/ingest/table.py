@@ -55,6 +55,10 @@ class TableConversation:
         kind = body.get(self.KIND)
         if not isinstance(kind, str):
             raise CarrierProtocolError(f"a message without {self.KIND!r}")
+        return self.read(kind, body)
+
+    def read(self, kind: str, body: Body) -> list[StreamItem]:
+        """What a message of this kind says now. Raises as `receive` does."""
         if kind not in self._kinds:  # carriers add kinds; a live call outlasts that
             return []
         try:

@@ -80,6 +80,24 @@ async def test_a_hang_up_without_stop(serve_media: ServeMedia, word: str) -> Non
     assert heard.fault is None
 
 
+@pytest.mark.parametrize("dialect", ["freeswitch", "jambonz"])
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        pytest.param(["audio.drachtio.org"], "audio.drachtio.org", id="drachtio"),
+        pytest.param(["audio.jambonz.org"], "audio.jambonz.org", id="jambonz"),
+        pytest.param(["of-their-own"], None, id="unknown"),
+        pytest.param([], None, id="none"),
+    ],
+)
+async def test_subprotocols(serve_media: ServeMedia, dialect: str, offered: list[str], answered: str | None) -> None:
+    """The one that is offered is answered; none is required."""
+    server = await serve_media(auth="off")
+    address = f"{server.url.replace('http', 'ws')}/v1/media/{dialect}"
+    async with dialled(address, protocols=offered) as socket:
+        assert socket.protocol == answered
+
+
 # -- who may --------------------------------------------------------------------------------------------------------
 
 

@@ -104,18 +104,19 @@ async def test_a_line_may_break_more_than_once(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    ("carrier_call_id", "legs", "tenant"),
+    ("ours", "carrier_call_id", "legs", "tenant"),
     [
-        pytest.param("CA2", (), "acme", id="another-call"),
-        pytest.param("CA1", (CALLER,), "acme", id="other-legs"),
-        pytest.param("CA1", (), "rival", id="another-tenant"),
+        pytest.param("CA1", "CA2", (), "acme", id="another-call"),
+        pytest.param("CA1", "CA1", (CALLER,), "acme", id="other-legs"),
+        pytest.param("CA1", "CA1", (), "rival", id="another-tenant"),
+        pytest.param("", "", (), "acme", id="calls-without-an-id"),
     ],
 )
 async def test_a_stranger_does_not_get_into_the_call(
-    office: Office, carrier_call_id: str, legs: tuple[Leg, ...], tenant: str
+    office: Office, ours: str, carrier_call_id: str, legs: tuple[Leg, ...], tenant: str
 ) -> None:
     """Only the same tenant's same call comes back to it."""
-    phone = await office.ring(stream())
+    phone = await office.ring(stream(ours))
     await breaks(phone, office.clock)
     other = Phone(office.clock)
     unnamed = stream(carrier_call_id, *legs)
