@@ -24,6 +24,16 @@ NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """RFC 6052: an IPv4 address in the last 32 bits."""
 GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """All that IANA has given out of IPv6 for use between networks."""
+NOBODYS: Final[tuple[IPNetwork, ...]] = (
+    # IANA's special-purpose registries (RFC 6890 and what updates it), where Python's versions disagree.
+    ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments; some clouds keep their metadata there
+    ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4, given up (RFC 7526)
+    ipaddress.IPv6Network("2001::/23"),  # protocol assignments: Teredo, benchmarks, ORCHID
+    ipaddress.IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+    # learn.microsoft.com, "What is IP address 168.63.129.16": Azure's platform, of its virtual machines alone.
+    ipaddress.IPv4Network("168.63.129.16"),
+)
+"""Networks that lead to no customer's server, though they look public."""
 CONNECTIONS: Final = 256
 
 
@@ -80,6 +90,8 @@ class Guard:
             return self.allows(inner)
         if isinstance(address, ipaddress.IPv6Address) and address not in GLOBAL_UNICAST:
             return False
+        if any(address in network for network in NOBODYS):
+            return False
         return address.is_global and not address.is_multicast
 
     def connector(self) -> aiohttp.TCPConnector:
@@ -98,11 +110,9 @@ class GuardedSession:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._guarded = aiohttp.ClientSession(connector=guard.connector(), cookie_jar=aiohttp.DummyCookieJar())
+        self._guarded = _session(guard.connector())
         # Apart, so that no connection opened for a trusted name is ever used for another.
-        self._trusted = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS), cookie_jar=aiohttp.DummyCookieJar()
-        )
+        self._trusted = _session(aiohttp.TCPConnector(limit=CONNECTIONS))
 
     async def request(self, method: str, url: str, **options: Any) -> aiohttp.ClientResponse:
         """As `aiohttp.ClientSession.request`. Raises InvalidRequestError (`Guard.check_url`) or aiohttp.ClientError."""
@@ -116,13 +126,18 @@ class GuardedSession:
         await self._trusted.close()
 
 
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    """What comes back is left as it came: a small answer that unpacks into a large one costs nothing."""
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+
+
 def _embedded(address: IPAddress) -> IPAddress | None:
     """The IPv4 address that an IPv6 one leads to, if it does."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def _refused(why: str) -> InvalidRequestError:

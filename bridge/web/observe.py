@@ -27,6 +27,7 @@ SHUT: Final = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
     hdrs.CACHE_CONTROL: "no-cache",
 }
 """Set where a handler has not said otherwise; pages bring a policy of their own."""

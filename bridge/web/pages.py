@@ -8,7 +8,7 @@ from typing import Final
 import swagger_ui_bundle
 from aiohttp import hdrs, web
 
-from bridge.web.route import Answer, Ask, Nothing, Route
+from bridge.web.route import Answer, Anything, Ask, Nothing, Route
 
 STATIC: Final = Path(__file__).parent / "static"
 SWAGGER: Final = Path(swagger_ui_bundle.swagger_ui_path)
@@ -53,17 +53,17 @@ SwaggerUIBundle({
 """
 
 
-async def live_page(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
+async def live_page(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
     del ask
     return web.FileResponse(STATIC / "index.html", headers=_page_headers())
 
 
-async def docs_page(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
+async def docs_page(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
     del ask
     return web.Response(text=DOCS_PAGE, content_type="text/html", headers=_page_headers())
 
 
-async def docs_file(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
+async def docs_file(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
     name = ask.path("name")
     if name == "start.js":
         return web.Response(text=DOCS_SCRIPT, content_type="text/javascript")
@@ -88,6 +88,7 @@ ROUTES: Final = (
         scope=None,
         summary="The live page",
         tag="pages",
+        query=Anything,
         answers=(Answer(description="HTML", media_types=("text/html",)),),
         in_document=False,
     ),
@@ -98,6 +99,7 @@ ROUTES: Final = (
         scope=None,
         summary="This document, to read and try",
         tag="pages",
+        query=Anything,
         answers=(Answer(description="HTML", media_types=("text/html",)),),
         in_document=False,
     ),
@@ -108,6 +110,7 @@ ROUTES: Final = (
         scope=None,
         summary="What the page is made of",
         tag="pages",
+        query=Anything,
         answers=(Answer(description="a file", media_types=("text/css", "text/javascript")),),
         in_document=False,
     ),

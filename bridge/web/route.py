@@ -34,6 +34,12 @@ class Nothing(Incoming):
     """No parameters, or no body."""
 
 
+class Anything(Incoming):
+    """Parameters of a page: campaigns, caches and mail programs add their own to any address."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 class Outgoing(BaseModel):
     """Parent of what is answered."""
 

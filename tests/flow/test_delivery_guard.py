@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -76,6 +77,45 @@ async def test_a_name_that_the_operator_lets_inside(inside: Inside, allowed: str
     finally:
         await session.close()
     assert len(inside.visits) == 1
+
+
+class Answers:
+    """A resolver that may change its answer: the first is what somebody who checks too early would see."""
+
+    def __init__(self, *answers: tuple[str, ...]) -> None:
+        self._answers = list(answers)
+
+    def __call__(self, _host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+
+async def test_a_name_that_changes_its_answer(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebinding: what a name led to before says nothing of the next connection."""
+    monkeypatch.setattr(socket, "getaddrinfo", Answers(("127.0.0.2",), ("127.0.0.1",)))
+    session = GuardedSession(Guard("127.0.0.2"))
+    try:
+        with pytest.raises(aiohttp.ClientConnectorError):  # allowed, and nobody is there
+            await session.request("GET", f"http://rebinding.example.org:{inside.port}/")
+        assert isinstance(session._guarded.connector, aiohttp.TCPConnector)
+        session._guarded.connector.clear_dns_cache()  # as it does by itself after ten seconds
+        with pytest.raises(aiohttp.ClientConnectorError, match="not a public address"):
+            await session.request("GET", f"http://rebinding.example.org:{inside.port}/")
+    finally:
+        await session.close()
+    assert inside.visits == []
+
+
+async def test_a_name_with_addresses_on_both_sides(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many addresses a name has, those inside are not tried when the others fail."""
+    monkeypatch.setattr(socket, "getaddrinfo", Answers(("127.0.0.2", "127.0.0.1")))
+    session = GuardedSession(Guard("127.0.0.2"))
+    try:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.request("GET", f"http://both.example.org:{inside.port}/")
+    finally:
+        await session.close()
+    assert inside.visits == []
 
 
 async def test_a_trusted_names_connection_serves_no_other_name(inside: Inside) -> None:

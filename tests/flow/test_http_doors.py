@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
 import structlog
 
+from bridge.dialects import DIALECTS
 from bridge.errors import StoreError
 from bridge.web.auth import Scope
+from bridge.web.server import TABLE
+from bridge.web.voice.table import VOICES
 from tests.http_server import HttpServer
 
 
@@ -103,18 +107,37 @@ async def test_a_database_that_is_away_is_503(http: HttpServer, monkeypatch: pyt
     assert (error["code"], error["type"]) == ("store_failed", "store_error")
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/v1/calls", "/nowhere", "/static/index.html", "/healthz"])
-async def test_every_answer_shuts_the_doors(http: HttpServer, path: str) -> None:
-    """No sniffing, no framing, no inline script, no hint at what runs; on errors too."""
-    headers = (await http.ask("GET", path)).headers
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["X-Frame-Options"] == "DENY"
-    policy = headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
-    assert headers["Server"] == "callbridge"
-    assert headers["Cache-Control"] in {"no-cache", "no-store"}
+EVERY_PATH = [
+    *sorted({re.sub(r"{\w+}", "one", route.path) for route in TABLE}),
+    *(dialect.path for dialect in DIALECTS.values()),
+    *(voice.path for voice in VOICES),
+    "/static/index.html",
+    "/static/app.js",
+    "/nowhere",
+]
+
+
+async def test_every_answer_shuts_the_doors(http: HttpServer) -> None:
+    """No sniffing, no framing, no inline script, no referrer, no hint at what runs; whether it is an answer or a fault."""
+    for path in EVERY_PATH:
+        headers = (await http.ask("GET", path, tenant=None)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff", path
+        assert headers["X-Frame-Options"] == "DENY", path
+        assert headers["Referrer-Policy"] == "no-referrer", path
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin", path
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin", path
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy, path
+        assert "frame-ancestors 'none'" in policy, path
+        assert "unsafe" not in policy, path
+        assert headers["Server"] == "callbridge", path
+        assert headers["Cache-Control"] in {"no-cache", "no-store"}, path
+
+
+async def test_a_page_takes_any_query(http: HttpServer) -> None:
+    """What others hang on a page's address changes nothing; only where parameters mean something is one unknown."""
+    for path in ("/", "/docs", "/docs/start.js"):
+        assert (await http.ask("GET", f"{path}?utm_source=mail&_=1", tenant=None)).status == 200
 
 
 async def test_the_pages_are_served_from_here_alone(http: HttpServer) -> None:

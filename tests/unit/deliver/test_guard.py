@@ -22,6 +22,11 @@ from bridge.errors import InvalidRequestError
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1",  # IPv4 in IPv6 clothes
         "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::1",  # NAT64, 6to4
         "2001:0:4136:e378:8000:63bf:f5ff:fffe",  # Teredo, client 10.0.0.1
+        "2001:0:4136:e378:8000:63bf:f7f7:f7f7", "2001:20::1", "2001:2::1",  # Teredo to 8.8.8.8, ORCHIDv2, benchmark
+        "3fff::1", "100::1", "5f00::1",  # documentation, discard, segment routing
+        "168.63.129.16", "192.0.0.192", "192.0.0.9", "192.88.99.1",  # Azure's and Oracle's platforms, relays
+        "fd20:ce::254", "64:ff9b::a83f:8110", "::ffff:168.63.129.16", "2002:a83f:8110::1",  # and in IPv6 clothes
+        "::ffff:0:127.0.0.1", "64:ff9b:1:a00:0:100::", "2002:a9fe:a9fe::1",  # translated, local NAT64, metadata in 6to4
     ],
 )  # fmt: skip
 def test_addresses_inside(address: str) -> None:
