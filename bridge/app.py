@@ -29,9 +29,12 @@ from bridge.recognise.local import LocalEngine, cores, open_engine
 from bridge.recognise.scheduler import Scheduler
 from bridge.recovery import Recovery
 from bridge.settings import Settings
+from bridge.speech.segmenter import Segmenter, SegmenterOptions
+from bridge.spool.shelf import Shelf
 from bridge.spool.spool import Spool
 from bridge.store.cipher import Cipher, secret_keys
 from bridge.store.sql import open_store
+from bridge.transcriptions import TranscriptionOptions, Transcriptions
 from bridge.web.auth import Auth, TokenSigner
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import first_of, until_idle
@@ -102,10 +105,36 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             spool=spool,
         )
         stack.push_async_callback(_settle, calls)
+        transcriptions = Transcriptions(
+            engine=engine,
+            sink=journal,
+            store=store,
+            calls=calls,
+            shelf=Shelf(settings.spool_dir / "recordings", clock, max_bytes=settings.recording_max_mb * 1_000_000),
+            session=session,
+            clock=clock,
+            options=TranscriptionOptions(
+                language=None if settings.language == "auto" else settings.language,
+                segmenter=partial(Segmenter, SegmenterOptions(hangover_ms=settings.speech_hangover_ms)),
+                most_waiting=settings.recordings_waiting,
+            ),
+        )
+        await transcriptions.look()
+        stack.push_async_callback(transcriptions.close)
         shared = not settings.database_url.startswith("sqlite")
-        recovery = Recovery(store=store, sink=journal, spool=spool, calls=calls, clock=clock, shared=shared)
+        recovery = Recovery(
+            store=store,
+            sink=journal,
+            spool=spool,
+            calls=calls,
+            clock=clock,
+            shared=shared,
+            elsewhere=transcriptions.has,
+        )
         await recovery.look()
         stack.push_async_callback(_stopped, asyncio.create_task(recovery.run(), name="recovery"))
+        taking_up = asyncio.create_task(transcriptions.run(spool.alone), name="recordings")
+        stack.push_async_callback(_stopped, taking_up)
         stack.callback(asyncio.create_task(_watch_loop(clock), name="event loop lag").cancel)
         yield Context(
             settings=settings,
@@ -113,6 +142,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             store=store,
             feed=hub,
             calls=calls,
+            transcriber=transcriptions,
             auth=Auth(settings=settings, keys=store, signer=TokenSigner(signing, clock)),
             checks={
                 "database": partial(_check_store, store, journal),

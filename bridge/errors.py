@@ -9,7 +9,7 @@ BridgeError
 │   └── CarrierFloodError        far more messages than a call can have
 ├── RequestError                 the client's fault; HTTP 4xx
 │   ├── InvalidRequestError · NotFoundError · ConflictError · UnauthorisedError · ForbiddenError · SlowReaderError ·
-│     TooManyRequestsError
+│     TooManyRequestsError · TooLargeError · UnreadableRecordingError · FetchError · CancelledJobError
 ├── CallRefusedError             being a carrier: the other side does not take our call
 ├── CapacityError                no room for another call; try later
 ├── EngineError                  the recogniser failed on one piece of speech; that piece is named as a gap
@@ -140,6 +140,34 @@ class TooManyRequestsError(RequestError):
     code = "too_many_requests"
     status = 429
     retryable = True
+
+
+class TooLargeError(RequestError):
+    """More bytes than are taken here; `details["limit"]` says how many are."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnreadableRecordingError(RequestError):
+    """A file that holds no audio, or none that can be read."""
+
+    code = "unreadable_recording"
+    status = 422
+
+
+class FetchError(RequestError):
+    """A recording's address that does not answer with one."""
+
+    code = "fetch_failed"
+    status = 422
+
+
+class CancelledJobError(RequestError):
+    """The recording's owner took it back before it was done."""
+
+    code = "cancelled"
+    status = 409
 
 
 class CallRefusedError(BridgeError):

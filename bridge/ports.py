@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from bridge.model.events import Body, Event
 from bridge.model.frame import Samples
+from bridge.model.recordings import Job, Order
 from bridge.model.records import (
     ApiKey,
     Attempt,
@@ -46,6 +47,8 @@ class Urgency(IntEnum):
     SPECULATIVE = 1
     PARTIAL = 2
     SETTLE = 3
+    RECORDING = 4
+    """Of a file, for which nobody is on the phone. Never shed; it takes what is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +328,54 @@ class Store(CallStore, Outbox, EndpointStore, KeyStore, Protocol):
 
 
 # -- taking calls --------------------------------------------------------------------------------------------------
+
+
+class Upload(Protocol):
+    """A file that is coming in, on the disk and not in memory."""
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Raises TooLargeError, SpoolError."""
+        ...
+
+    def discard(self) -> None:
+        """It is not wanted after all. Once submitted, it is not ours to discard: nothing happens."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Where recordings are put into words, behind live calls. Each becomes a call of carrier `recording`."""
+
+    def check_room(self) -> None:
+        """Raises CapacityError when too many wait."""
+        ...
+
+    def receive(self) -> Upload:
+        """Raises CapacityError, SpoolError."""
+        ...
+
+    async def submit(self, order: Order, upload: Upload | None) -> Job:
+        """Returns once the order outlives this process. Without an upload, `order.url` is fetched later.
+
+        Raises InvalidRequestError (no recording), ConflictError (there is such a call), CapacityError.
+        """
+        ...
+
+    async def job(self, tenant: str, call_id: str) -> Job:
+        """Raises NotFoundError."""
+        ...
+
+    async def finished(self, tenant: str, call_id: str) -> None:
+        """Returns when the order has ended, one way or the other: at once if it has."""
+        ...
+
+    async def cancel(self, tenant: str, call_id: str) -> None:
+        """End an order that has not ended: its call fails as `cancelled`. Raises NotFoundError, ConflictError."""
+        ...
 
 
 class CallTaker(Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,15 +57,26 @@ class Recovery:
     """`look` before the first call may come, `run` beside the calls of this process."""
 
     def __init__(
-        self, *, store: CallStore, sink: EventSink, spool: Spool, calls: Calls, clock: Clock, shared: bool
+        self,
+        *,
+        store: CallStore,
+        sink: EventSink,
+        spool: Spool,
+        calls: Calls,
+        clock: Clock,
+        shared: bool,
+        elsewhere: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`shared`: servers with spool folders of their own may use the same store."""
+        """`shared`: servers with spool folders of their own may use the same store. `elsewhere`: whether a call is
+        finished by others, by its id.
+        """
         self._store = store
         self._sink = sink
         self._spool = spool
         self._calls = calls
         self._clock = clock
         self._shared = shared
+        self._elsewhere = elsewhere
         self._began_at = clock.now()
         self._left: list[_Left] = []
         self._alone = False
@@ -76,7 +87,9 @@ class Recovery:
         self._alone = await asyncio.to_thread(self._spool.alone)
         tapes = await asyncio.to_thread(self._spool.left_behind)
         unfinished = {
-            record.call_id: record for record in await self._store.unfinished() if record.started_at < self._began_at
+            record.call_id: record
+            for record in await self._store.unfinished()
+            if record.started_at < self._began_at and not self._elsewhere(record.call_id)
         }
         for tape in tapes:
             self._left.append(_Left(record=unfinished.pop(tape.header.call_id, None), tape=tape))

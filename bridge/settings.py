@@ -57,6 +57,8 @@ class Settings(BaseSettings):
         "auto", description="calls at once; auto is what the machine was measured to hold"
     )
     record: bool = Field(False, description="keep the audio of finished calls")
+    recording_max_mb: int = Field(1000, ge=1, description="how large a recording may be that is sent in or fetched")
+    recordings_waiting: int = Field(100, ge=1, description="recordings that may wait to be put into words")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="console on a terminal, else json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")

@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestServer
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.model.events import Body
+from bridge.model.recordings import Job, JobStatus, Order
 from bridge.model.records import Delivery, Endpoint
-from bridge.ports import Store
+from bridge.ports import Store, Upload
 from bridge.settings import Settings
 from bridge.web.auth import Auth, Scope, TokenSigner
 from bridge.web.context import Context
@@ -29,6 +30,29 @@ PATIENCE_S = 5
 """Real seconds a test waits for what must come."""
 
 
+class WritingTranscriber:
+    """A Transcriber that takes orders and does nothing about them."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+
+    def check_room(self) -> None:
+        pass
+
+    async def submit(self, order: Order, upload: Upload | None) -> Job:
+        self.orders.append(order)
+        return await self.job(order.tenant, order.call_id)
+
+    async def job(self, tenant: str, call_id: str) -> Job:
+        return Job(call_id=call_id, status=JobStatus.QUEUED, created_at=0.0, progress=0.0)
+
+    async def finished(self, tenant: str, call_id: str) -> None:
+        pass
+
+    async def cancel(self, tenant: str, call_id: str) -> None:
+        pass
+
+
 @dataclass
 class HttpServer:
     """A running server with one API key a tenant."""
@@ -37,6 +61,7 @@ class HttpServer:
     clock: VirtualClock
     settings: Settings
     taker: WritingTaker = field(default_factory=WritingTaker)
+    transcriber: WritingTranscriber = field(default_factory=WritingTranscriber)
     keys: dict[str, str] = field(default_factory=dict)
     patience_s: float = 10
 
@@ -57,6 +82,7 @@ class HttpServer:
             store=self.store,
             feed=self.hub,
             calls=self.taker,
+            transcriber=self.transcriber,
             auth=Auth(settings=self.settings, keys=self.store, signer=self.signer),
             checks=self.checks,
             patience_s=self.patience_s,

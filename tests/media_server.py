@@ -128,7 +128,9 @@ async def start_media_server(clock: Clock | None = None, **given: Any) -> MediaS
     taker = WritingTaker()
     auth = Auth(settings=settings, keys=OneKey(), signer=TokenSigner(["s" * 32], clock))
     app = web.Application(middlewares=[answer_problems])
-    app[CONTEXT] = Context(settings=settings, clock=clock, store=None, feed=None, calls=taker, auth=auth)
+    app[CONTEXT] = Context(
+        settings=settings, clock=clock, store=None, feed=None, calls=taker, transcriber=None, auth=auth
+    )
     media.add_routes(app)
     voice.add_routes(app)
     server = TestServer(app, host="127.0.0.1")

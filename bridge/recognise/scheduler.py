@@ -24,7 +24,13 @@ log = structlog.get_logger()
 SHED_PARTIAL_S: Final = 1.0
 """A partial this late shows what nobody waits for any more."""
 
-RANK: Final = {Urgency.FINAL: 0, Urgency.SPECULATIVE: 0, Urgency.PARTIAL: 1, Urgency.SETTLE: 2}
+RANK: Final = {
+    Urgency.FINAL: 0,
+    Urgency.SPECULATIVE: 0,
+    Urgency.PARTIAL: 1,
+    Urgency.SETTLE: 2,
+    Urgency.RECORDING: 3,
+}
 """A speculation is a final that knows when it will be needed: its deadline alone puts it behind those that are."""
 
 WIDEN_S: Final = 2
@@ -40,6 +46,12 @@ SETTLE_BELOW: Final = 0.5
 
 LOAD_MEMORY_S: Final = 3.0
 """How far back the measured load looks."""
+
+QUIET_S: Final = 10.0
+"""So long after the last job of a live call, recordings may have all workers, and batches."""
+
+LOOK_AGAIN_S: Final = 1.0
+"""While what can wait waits for the load to fall."""
 
 
 class Planned(Protocol):
@@ -114,14 +126,19 @@ class _Waiting(Generic[P]):
     @property
     def optional(self) -> bool:
         """Whether finals go first."""
-        return self.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE}
+        return self.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE, Urgency.RECORDING}
+
+    @property
+    def is_live(self) -> bool:
+        return self.plan.job.urgency is not Urgency.RECORDING
 
 
 class Scheduler(Generic[P]):
     """Fills the `Engine` port over a set of workers.
 
     The queue is bounded by its callers: each leg has at most one partial, one speculation, its finals and one
-    settling in it, and a leg with too much speech undecoded stops listening until some is done.
+    settling in it, a leg with too much speech undecoded stops listening until some is done, and a recording has as
+    many windows in it as its options say.
     """
 
     def __init__(self, workers: Workers[P], clock: Clock, *, max_batch: int = 4) -> None:
@@ -134,6 +151,9 @@ class Scheduler(Generic[P]):
         """Workers busy with what finals need not wait for."""
         self._order = itertools.count()
         self._load = _Load(clock, workers.count)
+        """Of live calls: recordings take what is left."""
+        self._live_at = -math.inf
+        """When the last job of a live call came."""
         self._cost = Cost()
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = math.inf
@@ -143,6 +163,8 @@ class Scheduler(Generic[P]):
         """See `bridge.ports.Engine.decode`."""
         entry = _Waiting(self._workers.plan(job), asyncio.get_running_loop().create_future(), next(self._order))
         self._waiting.append(entry)
+        if entry.is_live:
+            self._live_at = self._clock.monotonic()
         self._start()
         try:
             return await entry.result
@@ -152,7 +174,7 @@ class Scheduler(Generic[P]):
             raise
 
     def pressure(self) -> float:
-        """0 idle … 1 full: the share of the workers' time in use, or 1 as soon as finals have to wait."""
+        """0 idle … 1 full: the share of the workers' time that live calls use, or 1 as soon as finals have to wait."""
         late = sum(1 for entry in self._waiting if entry.plan.job.urgency is Urgency.FINAL)
         return min(1.0, self._load.share() + late / (2 * self._workers.count))
 
@@ -210,7 +232,8 @@ class Scheduler(Generic[P]):
         """
         ready = sorted(self._waiting, key=lambda entry: entry.rank)
         for first in ready:
-            if first.optional and self._optional and self._optional >= self._workers.count - 1:
+            alone = not first.is_live and not self._is_live()
+            if first.optional and not alone and self._optional and self._optional >= self._workers.count - 1:
                 break
             like = self._like(first, ready)
             start_by = self._start_by(like)
@@ -221,9 +244,13 @@ class Scheduler(Generic[P]):
             self._wake_at(start_by)
         return []
 
+    def _is_live(self) -> bool:
+        """Whether calls go on beside recordings."""
+        return self._clock.monotonic() < self._live_at + QUIET_S
+
     def _like(self, first: _Waiting[P], ready: Iterable[_Waiting[P]]) -> list[_Waiting[P]]:
         """`first` and those that can be decoded with it. One that has failed before is tried alone."""
-        if first.plan.job.urgency is Urgency.SETTLE or first.tries:
+        if first.plan.job.urgency is Urgency.SETTLE or first.tries or (not first.is_live and self._is_live()):
             return [first]
         window, previous = first.plan.batch_key
         joining = [
@@ -241,6 +268,8 @@ class Scheduler(Generic[P]):
         first = like[0].plan
         if first.job.urgency is Urgency.SETTLE and self._load.share() >= SETTLE_BELOW:
             return first.job.deadline
+        if first.job.urgency is Urgency.RECORDING and self._load.share() >= SETTLE_BELOW:
+            return min(first.job.deadline, self._clock.monotonic() + LOOK_AGAIN_S)
         if (
             first.job.urgency is not Urgency.SPECULATIVE
             or len(like) >= self._max_batch
@@ -265,7 +294,8 @@ class Scheduler(Generic[P]):
 
     async def _run(self, batch: list[_Waiting[P]]) -> None:
         began = self._clock.monotonic()
-        self._load.began()
+        if batch[0].is_live:
+            self._load.began()
         try:
             decoded_all = await self._decoded(batch)
             self._cost.learn(batch[0].plan.window_s, len(batch), self._clock.monotonic() - began)
@@ -279,7 +309,8 @@ class Scheduler(Generic[P]):
             self._failed(batch, EngineError(f"the workers failed: {error}"))
         finally:
             self._optional -= batch[0].optional
-            self._load.ended()
+            if batch[0].is_live:
+                self._load.ended()
             self.stats.busy_s += self._clock.monotonic() - began
 
     async def _decoded(self, batch: list[_Waiting[P]]) -> list[Decoded]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from av.container import InputContainer
 
 from bridge.errors import InvalidRequestError
 from bridge.model.frame import SAMPLE_RATE, Samples
+from bridge.model.recordings import RawAudio, RawEncoding
 from bridge.model.stream import Leg
 from callcodecs.resample import Resampler
 
@@ -29,6 +31,19 @@ GUESSED_MS: Final = 1000
 GUESSED: Final = 0.02
 """Some headers only guess the length: by so much it may be wrong without anything being missing."""
 
+FORMATS: Final = "aac,aiff,amr,asf,au,avi,caf,flac,gsm,matroska,mov,mp3,mp4,mpegts,ogg,w64,wav,webm,wv"
+"""What is read, by FFmpeg's names. It knows formats that name other files and addresses: those are not among them."""
+
+RAW: Final[Mapping[RawEncoding, str]] = {
+    RawEncoding.MULAW: "mulaw",
+    RawEncoding.ALAW: "alaw",
+    RawEncoding.LINEAR16: "s16le",
+    RawEncoding.LINEAR32: "s32le",
+}
+"""FFmpeg's names."""
+
+LAYOUTS: Final = {1: "mono", 2: "stereo"}
+
 _Channels = npt.NDArray[np.float32]
 """Shape (channels, n), at the file's own rate."""
 
@@ -38,8 +53,13 @@ class Recording:
     """A file that holds audio, and whose voices are where in it."""
 
     path: Path
+    raw: RawAudio | None = None
     legs: tuple[Leg, ...]
     """Caller and agent for two channels that differ, else `mixed`."""
+    codec: str
+    """FFmpeg's name for it."""
+    sample_rate: int
+    """The file's own."""
     duration_ms: int
     damaged: int
     """Packets that could not be decoded and are left out."""
@@ -48,7 +68,7 @@ class Recording:
 
     def blocks(self) -> Iterator[Mapping[Leg, Samples]]:
         """The whole recording at 16 kHz, about `BLOCK_S` seconds of every leg at a time. Blocks its thread."""
-        with _opened(self.path) as (container, stream):
+        with _opened(self.path, self.raw) as (container, stream):
             rate = stream.rate
             resamplers = {leg: Resampler(rate, SAMPLE_RATE) for leg in self.legs}
             for run in _gathered(_decoded(container, stream), BLOCK_S * rate):
@@ -62,17 +82,31 @@ class Recording:
         return run if len(self.legs) == len(run) else run[:1]
 
 
-def look(path: Path) -> Recording:
-    """Read the file once to learn what it holds. Blocks; raises InvalidRequestError for what holds no audio."""
+def probe(path: Path, raw: RawAudio | None = None) -> None:
+    """A glance at the header alone. Blocks for a moment; raises InvalidRequestError for what holds no audio."""
+    with _opened(path, raw):
+        pass
+
+
+def look(
+    path: Path, raw: RawAudio | None = None, *, longest_s: float = math.inf, go_on: Callable[[], bool] = lambda: True
+) -> Recording:
+    """Read the file once to learn what it holds. Blocks, while it may `go_on`; raises InvalidRequestError for what
+    holds no audio, or more than `longest_s` of it: a small file can hold years of silence.
+    """
     length = 0
     energy = difference = 0.0
     damage = _Damage()
-    with _opened(path) as (container, stream):
-        rate, channels = stream.rate, 0
+    with _opened(path, raw) as (container, stream):
+        rate, channels, codec = stream.rate, 0, stream.codec_context.name
         promised_ms = (container.duration or 0) * 1000 // av.time_base
         for run in _decoded(container, stream, damage):
             channels = len(run)
             length += run.shape[1]
+            if not go_on():
+                raise InvalidRequestError(f"{path}: not read to its end")
+            if length > longest_s * rate:
+                raise InvalidRequestError(f"{path}: longer than {longest_s / 3600:g} hours")
             energy += float(np.square(run).sum())
             difference += float(np.square(run[0] - run[-1]).sum())
     if damage.packets and not length:
@@ -82,6 +116,9 @@ def look(path: Path) -> Recording:
     missing_ms = promised_ms - duration_ms
     return Recording(
         path=path,
+        raw=raw,
+        codec=codec,
+        sample_rate=rate,
         legs=(Leg.CALLER, Leg.AGENT) if apart else (Leg.MIXED,),
         duration_ms=duration_ms,
         damaged=damage.packets,
@@ -95,14 +132,21 @@ class _Damage:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
+def _opened(path: Path, raw: RawAudio | None) -> Iterator[tuple[InputContainer, AudioStream]]:
     try:
-        with av.open(str(path)) as container:
+        with _container(path, raw) as container:
             yield container, container.streams.audio[0]
     except IndexError:
         raise InvalidRequestError(f"{path}: no audio in it") from None
     except (av.FFmpegError, OSError) as error:
         raise InvalidRequestError(f"{path}: no audio that can be read ({error.strerror})") from None
+
+
+def _container(path: Path, raw: RawAudio | None) -> InputContainer:
+    if raw is None:
+        return av.open(str(path), options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
+    told = {"sample_rate": str(raw.sample_rate), "ch_layout": LAYOUTS[raw.channels], "protocol_whitelist": "file"}
+    return av.open(str(path), format=RAW[raw.encoding], options=told)
 
 
 def _decoded(container: InputContainer, stream: AudioStream, damage: _Damage | None = None) -> Iterator[_Channels]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.errors import BridgeError, EngineError
@@ -36,6 +37,19 @@ Progress = Callable[[int], None]
 """Called with the ms of the recording that are done."""
 
 
+Tell = Callable[[Sequence[Segment], "Sequence[Undecoded]"], Awaitable[None]]
+"""Called with the words of a window, and with its speech that has none: each leg's in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What has been told of a leg."""
+
+    segment: int
+    """The number of its last segment."""
+    language: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscribeOptions:
     """What may be chosen for a recording."""
@@ -46,9 +60,11 @@ class TranscribeOptions:
     segmenter: Callable[[], Segmenter] = lambda: Segmenter(SegmenterOptions())
     """What finds the speech of one leg."""
     urgency: Urgency = Urgency.FINAL
-    """`SETTLE` where the engine serves live calls too."""
+    """`RECORDING` where the engine serves live calls too."""
     at_once: int = 8
     """Windows in work at a time; those that wait to be decoded together are among them."""
+    done: Mapping[Leg, Done] = field(default_factory=dict)
+    """Of a recording that is taken up again: it is cut as before, and its words go on behind this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,39 +84,82 @@ async def transcribe(
     progress: Progress = lambda _: None,
 ) -> Transcript:
     """Put a recording into words. Raises InvalidRequestError when the file cannot be read any more."""
-    work = _Work(recording, engine, clock, options, progress)
-    await work.run()
+    segments: list[Segment] = []
+    undecoded: list[Undecoded] = []
+
+    async def keep(said: Sequence[Segment], lost: Sequence[Undecoded]) -> None:
+        segments.extend(said)
+        undecoded.extend(lost)
+
+    await tell_transcript(recording, engine, clock, options, tell=keep, progress=progress)
     return Transcript(
-        segments=tuple(sorted(work.segments, key=lambda said: (said.start_ms, said.end_ms))),
-        undecoded=tuple(sorted(work.undecoded, key=lambda lost: lost.position)),
+        segments=tuple(sorted(segments, key=lambda said: (said.start_ms, said.end_ms))),
+        undecoded=tuple(sorted(undecoded, key=lambda lost: lost.position)),
     )
 
 
+async def tell_transcript(
+    recording: Recording,
+    engine: Engine,
+    clock: Clock,
+    options: TranscribeOptions,
+    *,
+    tell: Tell,
+    progress: Progress = lambda _: None,
+) -> None:
+    """Put a recording into words and tell them as they are found; while that takes its time, nothing is read on.
+
+    Raises InvalidRequestError when the file cannot be read any more, and what `tell` raises.
+    """
+    await _Work(recording, engine, clock, options, tell=tell, progress=progress).run()
+
+
 class _Voice:
-    """One leg's language, and the turn of who may look for it."""
+    """One leg's language, the turn of who may look for it, and what of it is in work."""
 
     def __init__(self, language: str | None) -> None:
         self.tongue = Tongue(language)
         self.finding = asyncio.Lock()
+        self.windows: deque[_InWork] = deque()
+        """In order: a window that is ready waits for those before it."""
+        self.telling = asyncio.Lock()
+
+
+@dataclass(slots=True, eq=False)
+class _InWork:
+    """A window on its way to words."""
+
+    window: Window
+    segments: list[Segment] = field(default_factory=list)
+    undecoded: list[Undecoded] = field(default_factory=list)
+    ready: bool = False
 
 
 class _Work:
     """One recording in work."""
 
     def __init__(
-        self, recording: Recording, engine: Engine, clock: Clock, options: TranscribeOptions, progress: Progress
+        self,
+        recording: Recording,
+        engine: Engine,
+        clock: Clock,
+        options: TranscribeOptions,
+        *,
+        tell: Tell,
+        progress: Progress,
     ) -> None:
         self._recording = recording
         self._engine = engine
         self._clock = clock
         self._options = options
+        self._tell = tell
         self._progress = progress
-        self._voices = {leg: _Voice(options.language) for leg in recording.legs}
-        self._unfinished: set[Window] = set()
+        self._voices = {
+            leg: _Voice(done.language if (done := options.done.get(leg)) is not None else options.language)
+            for leg in recording.legs
+        }
         self._read_ms = 0
         self._told_ms = 0
-        self.segments: list[Segment] = []
-        self.undecoded: list[Undecoded] = []
 
     async def run(self) -> None:
         room = asyncio.Semaphore(self._options.at_once)
@@ -108,10 +167,11 @@ class _Work:
             async with asyncio.TaskGroup() as tasks, aclosing(self._windows()) as windows:
                 async for window in windows:
                     await room.acquire()
-                    self._unfinished.add(window)
-                    tasks.create_task(self._finish(window)).add_done_callback(lambda _: room.release())
+                    work = _InWork(window)
+                    self._voices[window.leg].windows.append(work)
+                    tasks.create_task(self._finish(work)).add_done_callback(lambda _: room.release())
         except* BridgeError as failed:
-            raise failed.exceptions[0] from None
+            raise _first(failed) from None
 
     async def _windows(self) -> AsyncGenerator[Window, None]:
         """Reading, and finding speech, in a thread of their own: never further ahead than there is room for windows."""
@@ -122,42 +182,56 @@ class _Work:
             while (step := await loop.run_in_executor(reader, next, steps, None)) is not None:
                 self._read_ms, windows = step
                 for window in windows:
-                    yield window
+                    if (left := self._still_to_do(window)) is not None:
+                        yield left
                 self._tell_progress()
         finally:
             reader.submit(steps.close)  # waits for a read that is still going on, as we need not
             reader.shutdown(wait=False)
 
+    def _still_to_do(self, window: Window) -> Window | None:
+        done = self._options.done.get(window.leg)
+        if done is None or window.pieces[0].segment.segment > done.segment:
+            return window
+        left = tuple(piece for piece in window.pieces if piece.segment.segment > done.segment)
+        return Window(window.leg, left) if left else None
+
     def _tell_progress(self) -> None:
-        done = min((window.start_ms for window in self._unfinished), default=self._read_ms)
+        unfinished = (voice.windows[0].window.start_ms for voice in self._voices.values() if voice.windows)
+        done = min(unfinished, default=self._read_ms)
         if done > self._told_ms:
             self._told_ms = done
             self._progress(done)
 
-    async def _finish(self, window: Window) -> None:
-        voice = self._voices[window.leg]
+    async def _finish(self, work: _InWork) -> None:
+        voice = self._voices[work.window.leg]
         async with voice.finding:
             alone = voice.tongue.held is None
             if alone:
-                await self._put_into_words(window.pieces, voice.tongue)
+                await self._put_into_words(work, work.window.pieces, voice.tongue)
         if not alone:
-            await self._put_into_words(window.pieces, voice.tongue)
-        self._unfinished.discard(window)
+            await self._put_into_words(work, work.window.pieces, voice.tongue)
+        work.ready = True
+        async with voice.telling:
+            while voice.windows and voice.windows[0].ready:
+                first = voice.windows[0]
+                await self._tell(first.segments, first.undecoded)
+                voice.windows.popleft()
         self._tell_progress()
 
-    async def _put_into_words(self, pieces: Sequence[Piece], tongue: Tongue) -> None:
+    async def _put_into_words(self, work: _InWork, pieces: Sequence[Piece], tongue: Tongue) -> None:
         """All pieces together, and by themselves those that got no words that way."""
         decoded = await self._decode(pieces, tongue)
         said = shared_out(pieces, decoded) if decoded is not None and not is_invented(decoded) else []
-        self.segments += said
+        work.segments = sorted([*work.segments, *said], key=lambda segment: segment.segment)
         if len(pieces) > 1:
             worded = {segment.segment for segment in said}
             for piece in pieces:
                 if piece.segment.segment not in worded and len(piece.samples) >= ALONE:
-                    await self._put_into_words([piece], tongue)
+                    await self._put_into_words(work, [piece], tongue)
         elif decoded is None:
             [lost] = pieces
-            self.undecoded.append(Undecoded(leg=lost.segment.leg, position=lost.start, samples=len(lost.samples)))
+            work.undecoded.append(Undecoded(leg=lost.segment.leg, position=lost.start, samples=len(lost.samples)))
 
     async def _decode(self, pieces: Sequence[Piece], tongue: Tongue) -> Decoded | None:
         """None when the engine failed."""
@@ -179,6 +253,11 @@ class _Work:
                 tongue.hear(decoded, len(samples))
                 return decoded
             await self._clock.sleep(SHED_WAIT_S)
+
+
+def _first(failed: BaseExceptionGroup[BridgeError]) -> BridgeError:
+    error = failed.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _steps(recording: Recording, segmenter: Callable[[], Segmenter]) -> Generator[tuple[int, list[Window]], None, None]:

@@ -19,6 +19,7 @@ import structlog
 
 from bridge.errors import SpoolError
 from bridge.model.stream import StreamStarted
+from bridge.spool.locks import in_use, lock, sync_folder
 from bridge.spool.reading import read_header
 from bridge.spool.record import Header, opening
 
@@ -56,7 +57,7 @@ class TapeFile:
     def sync(self) -> None:
         os.fdatasync(self._handle)
         if not self._name_synced:
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
             self._name_synced = True
 
     def finish(self, *, keep: bool) -> None:
@@ -94,14 +95,14 @@ class LeftTape:
 def left_in(folder: Path, *, keep: bool) -> list[LeftTape]:
     """Files whose process has gone, oldest first. What cannot be read is set aside; what is in use is left out."""
     for path in folder.glob(f"*{BEING_MADE}"):
-        if not _in_use(path):
+        if not in_use(path):
             path.unlink(missing_ok=True)
     found = (_left(path, keep=keep) for path in sorted(folder.glob(f"*{UNFINISHED}")))
     return [left for left in found if left is not None]
 
 
 def _left(path: Path, *, keep: bool) -> LeftTape | None:
-    handle = _lock(path)
+    handle = lock(path)
     if handle is None:
         return None
     try:
@@ -113,27 +114,6 @@ def _left(path: Path, *, keep: bool) -> LeftTape | None:
         return None
 
 
-def _lock(path: Path) -> int | None:
-    """An open, locked file; None when a process has it, or has just taken it away."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def _in_use(path: Path) -> bool:
-    handle = _lock(path)
-    if handle is not None:
-        os.close(handle)
-    return handle is None
-
-
 def _put_away(path: Path, call_id: str, *, keep: bool) -> None:
     try:
         if keep:
@@ -142,12 +122,3 @@ def _put_away(path: Path, call_id: str, *, keep: bool) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         log.warning("a spool file could not be put away", file=path.name, reason=error.strerror)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Or a power failure forgets the names of new files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

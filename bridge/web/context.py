@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from bridge.ports import CallTaker, Clock, EventFeed, Store
+from bridge.ports import CallTaker, Clock, EventFeed, Store, Transcriber
 from bridge.settings import Settings
 from bridge.web.auth import Auth
 
@@ -25,6 +25,7 @@ class Context:
     store: Store
     feed: EventFeed
     calls: CallTaker
+    transcriber: Transcriber
     auth: Auth
     checks: Mapping[str, Check] = field(default_factory=dict)
     """By name, what `/readyz` asks."""

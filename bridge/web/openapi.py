@@ -83,6 +83,15 @@ def _operation(route: AnyRoute, schemas: Mapping[str, Any]) -> dict[str, Any]:
     if route.body is not Nothing:
         needed = bool(schemas[route.body.__name__].get("required"))
         found["requestBody"] = {"required": needed, "content": {"application/json": {"schema": _reference(route.body)}}}
+    if route.form is not None:
+        file = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+        found["requestBody"] = {
+            "required": True,
+            "content": {
+                "application/json": {"schema": _reference(route.form)},
+                "multipart/form-data": {"schema": {"allOf": [_reference(route.form), file]}},
+            },
+        }
     return found
 
 
@@ -145,6 +154,7 @@ def _schemas(routes: Iterable[AnyRoute]) -> dict[str, Any]:
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
     for route in routes:
         wanted |= {(model, "validation"): None for model in (route.query, route.body) if model is not Nothing}
+        wanted |= {} if route.form is None else {(route.form, "validation"): None}
         wanted |= {(answer.model, "serialization"): None for answer in route.answers if answer.model is not None}
     _, found = models_json_schema(list(wanted), ref_template=REFERENCE, schema_generator=_Plain)
     schemas: dict[str, Any] = found["$defs"] | _event_schemas()

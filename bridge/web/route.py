@@ -99,6 +99,8 @@ class Route(Generic[Q, B]):
     body: type[B] = field(default=Nothing)  # type: ignore[assignment]
     faults: tuple[type[BridgeError], ...] = ()
     """What it may raise beyond what every route of its kind may."""
+    form: type[BaseModel] | None = None
+    """What the handler reads itself: as JSON, or as a form with a recording in `file`."""
     in_document: bool = True
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, webhooks
+from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, transcriptions, webhooks
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import until_idle
 from bridge.web.observe import observe, shut_doors
@@ -21,6 +21,7 @@ from bridge.web.voice import routes as voice
 TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *calls.ROUTES,
     *live.ROUTES,
+    *transcriptions.ROUTES,
     *webhooks.ROUTES,
     *deliveries.ROUTES,
     *keys.ROUTES,

@@ -42,6 +42,11 @@ EXAMPLES: Final = {
     "call_events": Example(path="/v1/calls/one/events?after=1"),
     "call_live": Example(path="/v1/calls/one/live", status=101, upgrade=True),
     "tenant_events": Example(path="/v1/events", status=101, upgrade=True),
+    "create_transcription": Example(
+        path="/v1/transcriptions", status=202, body={"url": "https://files.example.org/monday.mp3"}
+    ),
+    "get_transcription": Example(path="/v1/transcriptions/two"),
+    "cancel_transcription": Example(path="/v1/transcriptions/two/cancel"),
     "create_webhook": Example(path="/v1/webhooks", status=201, body={"url": "https://hooks.example.org/calls"}),
     "list_webhooks": Example(path="/v1/webhooks"),
     "get_webhook": Example(path="/v1/webhooks/we_1"),

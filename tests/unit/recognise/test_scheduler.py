@@ -10,11 +10,12 @@ import pytest
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.recognise import scheduler
-from bridge.recognise.scheduler import SHED_PARTIAL_S, Scheduler
+from bridge.recognise.scheduler import QUIET_S, SHED_PARTIAL_S, Scheduler
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
 
 FINAL, SPECULATIVE, PARTIAL, SETTLE = Urgency.FINAL, Urgency.SPECULATIVE, Urgency.PARTIAL, Urgency.SETTLE
+RECORDING = Urgency.RECORDING
 
 
 class Bench:
@@ -234,6 +235,41 @@ async def test_settling_that_waited_for_a_busy_machine_runs_by_its_deadline(cloc
     [settle] = bench.ask(job("settle", SETTLE, deadline=clock.monotonic() + 5.0))
     assert await bench.results([settle]) == ["settle"]
     await bench.results(busy)
+
+
+async def test_recordings_on_an_idle_machine(clock: VirtualClock) -> None:
+    """While nobody is on the phone they have every worker, in batches."""
+    bench = Bench(clock, workers=2)
+    tasks = bench.ask(*(job(f"r{n}", RECORDING, seconds=28) for n in range(8)))
+    await bench.results(tasks)
+    assert bench.workers.names == ["r0", "r1", "r2+r3+r4+r5", "r6+r7"]
+
+
+async def test_recordings_beside_a_call(clock: VirtualClock) -> None:
+    """They come one by one, behind all that a call asks for, and leave it a worker; afterwards they have all again."""
+    bench = Bench(clock, workers=2)
+    await bench.results(bench.ask(job("call", seconds=1)))
+    tasks = bench.ask(*(job(f"r{n}", RECORDING, seconds=28) for n in range(24)))
+    await clock.settle()
+    assert bench.workers.names == ["call", "r0"]
+    assert bench.scheduler.pressure() < 0.5  # their work is not a call's
+    await bench.results(bench.ask(job("settle", SETTLE, seconds=4), job("final", seconds=2)))
+    assert bench.workers.names[:4] == ["call", "r0", "final", "settle"]
+    await clock.advance(QUIET_S + 2)
+    await bench.results(tasks)
+    assert any("+" in name for name in bench.workers.names)
+
+
+async def test_recordings_wait_for_a_busy_machine(clock: VirtualClock) -> None:
+    """While calls take half of it or more they do not begin; soon after, they do, without any other job coming."""
+    bench = Bench(clock)
+    busy = bench.ask(*(job(f"busy{n}", seconds=4 + 2 * (n % 2)) for n in range(40)))
+    await clock.advance(6.0)
+    [recording] = bench.ask(job("recording", RECORDING, deadline=clock.monotonic() + 600, seconds=28))
+    await bench.results(busy)
+    assert not recording.done()
+    await clock.advance(10.0)
+    assert recording.done()
 
 
 async def test_closing_waits_for_what_runs_and_sheds_what_waits(clock: VirtualClock) -> None:

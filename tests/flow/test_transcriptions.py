@@ -1,0 +1,305 @@
+"""Recordings sent in over HTTP: words out, as a call; and whatever may go wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.model.stream import Leg
+from bridge.ports import Decoded, DecodeJob, Urgency
+from bridge.web.auth import Scope
+from tests.http_server import until
+from tests.real_server import RealServer, hear_tones, real_server
+from tests.recorded import CODECS, channels, file_of, mulaw_of, said, said_in_turn, words_of
+from tests.tones import DURATION_MS, ToneEngine
+
+STEREO = channels(Leg.CALLER, Leg.AGENT)
+WAV = file_of("wav", STEREO)
+LOCAL = "127.0.0.0/8"
+
+
+class HeldEngine(ToneEngine):
+    """Reads tones once it may, and remembers what it was asked."""
+
+    def __init__(self, *, at_first: int = 0) -> None:
+        """`at_first`: jobs that are let through at once."""
+        self.open = asyncio.Event()
+        self.jobs: list[DecodeJob] = []
+        self._at_first = at_first
+
+    async def decode(self, job: DecodeJob) -> Decoded | None:
+        self.jobs.append(job)
+        if len(self.jobs) > self._at_first:
+            await self.open.wait()
+        return await super().decode(job)
+
+
+@pytest.fixture(autouse=True)
+def _tones(monkeypatch: pytest.MonkeyPatch) -> None:
+    hear_tones(monkeypatch)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RealServer]:
+    async with real_server(tmp_path, allow_private_urls=LOCAL, recording_max_mb=2) as running:
+        yield running
+
+
+def form(data: bytes, *, name: str = "monday.wav", **fields: str) -> aiohttp.FormData:
+    body = aiohttp.FormData(fields)
+    body.add_field("file", io.BytesIO(data), filename=name)
+    return body
+
+
+def kept(server: RealServer) -> list[str]:
+    """What is on the shelf."""
+    return [path.suffix for path in (server.folder / "spool" / "recordings").iterdir()]
+
+
+@asynccontextmanager
+async def shop(answer: Callable[[], web.Response]) -> AsyncIterator[str]:
+    """An address of a customer's."""
+
+    async def serve(_: web.Request) -> web.Response:
+        return answer()
+
+    app = web.Application()
+    app.router.add_get("/{name}", serve)
+    async with TestServer(app, host="127.0.0.1") as running:
+        yield str(running.make_url("/monday.wav?signature=secret"))
+
+
+async def test_a_recording_becomes_a_call(server: RealServer) -> None:
+    """Left is the caller, right the agent; the words are there at once when they are waited for, and the call is
+    listed, read, searched and deleted as any other."""
+    body = form(WAV, metadata=json.dumps({"order": "447"}), keywords="Harbor, Lane")
+    done = await server.json("POST", "/v1/transcriptions?wait=20", data=body)
+    assert (done["status"], done["progress"], done["duration_ms"]) == ("completed", 1.0, DURATION_MS)
+    segments = done["segments"]
+    assert words_of(segments, "caller") == said(Leg.CALLER)
+    assert words_of(segments, "agent") == said(Leg.AGENT)
+    assert words_of(segments) == said_in_turn()
+    call = await server.json("GET", f"/v1/calls/{done['call_id']}")
+    assert call["carrier"] == "recording"
+    assert call["carrier_call_id"] == "monday.wav"
+    assert call["metadata"] == {"order": "447"}
+    assert (call["codec"], call["sample_rate"], call["reason"], call["settled"]) == ("pcm_s16le", 16000, "closed", True)
+    assert [one["call_id"] for one in (await server.json("GET", "/v1/calls?text=tone03"))["calls"]] == [done["call_id"]]
+    async with server.session.delete(f"/v1/calls/{done['call_id']}") as gone:
+        assert gone.status == 204
+    assert (await server.fault("GET", f"/v1/transcriptions/{done['call_id']}", status=404))["code"] == "not_found"
+    assert kept(server) == []
+
+
+@pytest.mark.parametrize("container", CODECS)
+async def test_formats(server: RealServer, container: str) -> None:
+    """Every container is known by what is in it; one channel is one mixed leg."""
+    name = {"name": "no-extension"}
+    done = await server.json("POST", "/v1/transcriptions?wait=20", data=form(file_of(container, channels()), **name))
+    assert words_of(done["segments"], "mixed") == said_in_turn()
+
+
+async def test_samples_without_a_header(server: RealServer) -> None:
+    """They are read as they are said to be."""
+    told = {"encoding": "mulaw", "sample_rate": "16000", "channels": "2"}
+    done = await server.json("POST", "/v1/transcriptions?wait=20", data=form(mulaw_of(STEREO), **told))
+    assert words_of(done["segments"], "agent") == said(Leg.AGENT)
+
+
+async def test_without_waiting(tmp_path: Path) -> None:
+    """The answer says where to ask; progress grows; `call.completed` is delivered as for any call."""
+    engine = HeldEngine()
+    async with real_server(tmp_path, engine=engine, allow_private_urls="on") as server:
+        hook = await server.json("POST", "/v1/webhooks", status=201, json={"url": "http://127.0.0.1:9/hook"})
+        async with server.session.post("/v1/transcriptions", data=form(WAV)) as answer:
+            assert answer.status == 202
+            where = answer.headers["Location"]
+        await until(lambda: bool(engine.jobs))
+        job = await server.json("GET", where)
+        assert (job["status"], job["duration_ms"], job["text"]) == ("in_progress", DURATION_MS, None)
+        assert {job.urgency for job in engine.jobs} == {Urgency.RECORDING}
+        engine.open.set()
+        await server.context.transcriber.finished("default", job["call_id"])
+        assert words_of((await server.json("GET", where))["segments"]) == said_in_turn()
+        deliveries = await server.json("GET", f"/v1/webhooks/{hook['id']}/deliveries")
+        assert [told["type"] for told in deliveries["deliveries"]] == ["call.completed"]
+
+
+async def test_preferring_to_wait(server: RealServer) -> None:
+    """`Prefer: wait=…` is as good as `?wait=…`."""
+    wait = {"Prefer": "respond-async, wait=20"}
+    done = await server.json("POST", "/v1/transcriptions", data=form(WAV), headers=wait)
+    assert done["status"] == "completed"
+
+
+async def test_by_its_address(server: RealServer) -> None:
+    """It is fetched; of its address only the file's name is kept, since the rest may be a credential."""
+    async with shop(lambda: web.Response(body=io.BytesIO(WAV), content_type="audio/wav")) as url:
+        done = await server.json("POST", "/v1/transcriptions?wait=20", json={"url": url, "call_id": "order-447"})
+    assert words_of(done["segments"]) == said_in_turn()
+    call = await server.json("GET", "/v1/calls/order-447")
+    assert call["carrier_call_id"] == "monday.wav"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param(lambda: web.Response(status=302, headers={"Location": "/x"}), "fetch_failed", id="redirect"),
+        pytest.param(lambda: web.Response(status=404), "fetch_failed", id="nothing-there"),
+        pytest.param(lambda: web.Response(text="<html>", content_type="text/html"), "fetch_failed", id="a-page"),
+        pytest.param(lambda: web.Response(body=io.BytesIO(bytes(2_100_000))), "too_large", id="too-large"),
+        pytest.param(lambda: web.Response(body=b"RIFF nothing"), "unreadable_recording", id="no-recording"),
+    ],
+)
+async def test_an_address_without_a_recording(
+    server: RealServer, answer: Callable[[], web.Response], code: str
+) -> None:
+    """The call fails by name, which webhooks are told too; nothing stays on the disk."""
+    async with shop(answer) as url:
+        error = await server.fault(
+            "POST",
+            "/v1/transcriptions?wait=20",
+            status=413 if code == "too_large" else 422,
+            json={"url": url, "call_id": "c"},
+        )
+    assert error["code"] == code
+    call = await server.json("GET", "/v1/calls/c")
+    assert (call["status"], call["reason"], call["error"]) == ("failed", "error", code)
+    assert (await server.json("GET", "/v1/transcriptions/c"))["error"] == code
+    assert kept(server) == []
+
+
+async def test_an_address_inside_the_network(tmp_path: Path) -> None:
+    """One that is written out is refused at once; a name that leads there is not connected to."""
+    async with real_server(tmp_path) as server:
+        error = await server.fault("POST", "/v1/transcriptions", status=422, json={"url": "http://127.0.0.1/a.wav"})
+        assert error["details"]["fields"]["url"].endswith("is not a public address")
+        named = {"url": "http://localhost:9/a.wav"}
+        assert (await server.fault("POST", "/v1/transcriptions?wait=20", status=422, json=named))["code"] == (
+            "fetch_failed"
+        )
+
+
+@pytest.mark.parametrize(
+    ("data", "fields", "status", "code"),
+    [
+        pytest.param(b"not audio at all", {}, 422, "unreadable_recording", id="not-audio"),
+        pytest.param(b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/x\n", {}, 422, "unreadable_recording", id="a-playlist"),
+        pytest.param(b"ffconcat version 1.0\nfile a.wav\n", {}, 422, "unreadable_recording", id="a-list-of-files"),
+        pytest.param(b"", {}, 422, "unreadable_recording", id="empty"),
+        pytest.param(bytes(2_100_000), {}, 413, "too_large", id="too-large"),
+        pytest.param(WAV, {"diarize": "true"}, 422, "invalid_request", id="speakers-told-apart"),
+        pytest.param(WAV, {"language": "tlh"}, 422, "invalid_request", id="a-language-nobody-writes"),
+        pytest.param(WAV, {"call_id": "no id"}, 422, "invalid_request", id="a-bad-id"),
+        pytest.param(WAV, {"metadata": "{"}, 422, "invalid_request", id="metadata-that-is-no-json"),
+        pytest.param(WAV, {"url": "https://example.org/a.wav"}, 422, "invalid_request", id="file-and-address"),
+    ],
+)
+async def test_what_is_refused(server: RealServer, data: bytes, fields: dict[str, str], status: int, code: str) -> None:
+    """Nothing is begun, and nothing stays."""
+    error = await server.fault("POST", "/v1/transcriptions", status=status, data=form(data, **fields))
+    assert error["code"] == code
+    assert "/" not in error["message"].replace("and/or", "")
+    assert (await server.json("GET", "/v1/calls"))["calls"] == []
+    assert kept(server) == []
+
+
+async def test_a_form_that_is_cut_off(server: RealServer) -> None:
+    """A body that is no form is the client's fault."""
+    broken = {"Content-Type": "multipart/form-data; boundary=x"}
+    error = await server.fault("POST", "/v1/transcriptions", status=422, data=b"--y\r\n", headers=broken)
+    assert error["code"] == "invalid_request"
+
+
+async def test_an_id_that_is_taken(server: RealServer) -> None:
+    """One call an id, whether it came by telephone or as a file."""
+    await server.json("POST", "/v1/transcriptions?wait=20", data=form(WAV, call_id="mine"))
+    assert (await server.fault("POST", "/v1/transcriptions", status=409, data=form(WAV, call_id="mine")))["code"] == (
+        "conflict"
+    )
+    assert kept(server) == []
+
+
+async def test_too_many_wait(tmp_path: Path) -> None:
+    """Those in work and those that wait are bounded; the next is told when to come again, before it sends its file."""
+    async with real_server(tmp_path, engine=HeldEngine(), recordings_waiting=1) as server:
+        for _ in range(5):
+            await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV))
+        async with server.session.post("/v1/transcriptions", data=form(WAV)) as refused:
+            assert refused.status == 503
+            assert refused.headers["Retry-After"] == "30"
+
+
+async def test_taking_back(tmp_path: Path) -> None:
+    """What is in work and what waits end alike: the call fails as `cancelled`, and room is made."""
+    async with real_server(tmp_path, engine=HeldEngine()) as server:
+        for number in range(5):
+            await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV, call_id=f"c{number}"))
+        assert (await server.json("GET", "/v1/transcriptions/c4"))["status"] == "queued"
+        for call_id in ("c4", "c0"):
+            job = await server.json("POST", f"/v1/transcriptions/{call_id}/cancel")
+            assert (job["status"], job["error"]) == ("failed", "cancelled")
+            assert (await server.json("GET", f"/v1/calls/{call_id}"))["error"] == "cancelled"
+        assert len(kept(server)) == 6
+        assert (await server.fault("POST", "/v1/transcriptions/c0/cancel", status=409))["code"] == "conflict"
+        assert (await server.fault("POST", "/v1/transcriptions/none/cancel", status=404))["code"] == "not_found"
+
+
+@pytest.mark.parametrize("at_first", [0, 1, 2], ids=["before-any-word", "one-leg-told", "both-legs-told"])
+async def test_a_server_that_dies(tmp_path: Path, at_first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one takes the recording up where it was: no word is missing, none is told twice, the end comes once."""
+    monkeypatch.setattr("bridge.recordings.pieces.LONGEST_WINDOW", 3 * 16_000)  # several windows a leg
+    async with real_server(tmp_path, engine=HeldEngine(at_first=at_first)) as server:
+        await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV, call_id="c", language="en"))
+        await until(lambda: len(_jobs(server)) > at_first)
+        await _told(server, at_first)
+    async with real_server(tmp_path) as server:
+        await server.context.transcriber.finished("default", "c")
+        done = await server.json("GET", "/v1/transcriptions/c")
+        assert words_of(done["segments"]) == said_in_turn()
+        assert kept(server) == []
+        events = await server.context.store.events("default", "c", after=0, limit=1000)
+    types = [event.type for event in events]
+    assert types[0] == "call.started"
+    assert types[-1] == "call.ended"
+    assert types.count("call.ended") == 1
+    assert types.count("transcript.final") == len(done["segments"])
+
+
+def _jobs(server: RealServer) -> list[Any]:
+    return server.context.transcriber._engine.jobs
+
+
+async def _told(server: RealServer, finals: int) -> None:
+    async with asyncio.timeout(20):
+        while len(await server.context.store.segments("default", "c")) < finals:  # noqa: ASYNC110  # nobody is told
+            await asyncio.sleep(0.01)
+
+
+async def test_tenants_apart(server: RealServer) -> None:
+    """Another tenant's recording is not there: not its words, nor how far it is, nor to be taken back."""
+    await server.json("POST", "/v1/transcriptions?wait=20", data=form(WAV, call_id="mine"))
+    stranger = server.context.auth.signer.issue(
+        tenant="rival", identity="r", scopes=[Scope.CALLS_READ, Scope.CALLS_WRITE], lifetime_s=60
+    )
+    rival = {"Authorization": f"Bearer {stranger.token}"}
+    for method, path in (("GET", "/v1/transcriptions/mine"), ("POST", "/v1/transcriptions/mine/cancel")):
+        assert (await server.fault(method, path, status=404, headers=rival))["code"] == "not_found"
+
+
+async def test_words_need_a_scope_of_their_own(server: RealServer) -> None:
+    """Who may only send recordings cannot read them by waiting."""
+    sender = server.context.auth.signer.issue(tenant="default", identity="s", scopes=[Scope.MEDIA], lifetime_s=60)
+    own = {"Authorization": f"Bearer {sender.token}"}
+    await server.fault("POST", "/v1/transcriptions?wait=1", status=403, data=form(WAV), headers=own)
+    await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV), headers=own)
