@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo run test check chaos format docs lock fixtures clean
+.PHONY: setup demo run test check chaos fuzz format docs lock fixtures clean
 
 setup: $(READY)  ## the .venv with everything locked and hashed
 
@@ -36,6 +36,10 @@ check: setup  ## format, lint, types, import contracts, and the tests that need 
 KILLS ?= 50
 chaos: setup  ## kill a real server KILLS times in mid-call and look for a lost word
 	KILLS=$(KILLS) $(BIN)/python -m pytest tests/chaos -q -s
+
+N ?= 100000
+fuzz: setup  ## N disfigured inputs for every parser: nothing but documented faults may come out
+	FUZZ_N=$(N) $(BIN)/python -m pytest tests/fuzz -q --durations=12
 
 format: setup
 	$(BIN)/ruff format .

@@ -74,7 +74,7 @@ def read_call(path: Path) -> CallAudio:
             to_int16 = av.AudioResampler(format="s16", layout=stream.layout, rate=rate)
             decoded = [out.to_ndarray() for frame in container.decode(stream) for out in to_int16.resample(frame)]
             decoded += [out.to_ndarray() for out in to_int16.resample(None)]
-    except (av.FFmpegError, IndexError, OSError) as error:
+    except (av.FFmpegError, IndexError, AttributeError, ValueError, OSError) as error:  # what PyAV makes of odd headers
         raise InvalidRequestError(f"{path}: no audio that can be read ({error})") from None
     if channels > 2:
         raise InvalidRequestError(f"{path}: {channels} channels; mono is the caller, stereo is caller and agent")

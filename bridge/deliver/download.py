@@ -1,4 +1,4 @@
-"""A customer's file, fetched through the guard: no redirects, no more bytes than it may have, no longer than it may take."""
+"""A customer's file, fetched through the guard: no redirects, and no more bytes or time than it may have."""
 
 from __future__ import annotations
 

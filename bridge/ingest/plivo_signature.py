@@ -25,7 +25,7 @@ def sign(secret: str, url: str, nonce: str, form: Fields = ()) -> str:
     A form is what a POST brings; a GET, and an upgrade, have none.
     """
     message = f"{_address(url, with_form=bool(form))}{_joined(form, '', '')}.{nonce}"
-    return base64.b64encode(hmac.digest(secret.encode(), message.encode(), "sha256")).decode()
+    return base64.b64encode(hmac.digest(secret.encode(), message.encode("utf-8", "surrogateescape"), "sha256")).decode()
 
 
 def upgrade_is_signed(secret: str, url: str, headers: Mapping[str, str]) -> bool:

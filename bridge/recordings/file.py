@@ -135,7 +135,10 @@ class _Damage:
 def _opened(path: Path, raw: RawAudio | None) -> Iterator[tuple[InputContainer, AudioStream]]:
     try:
         with _container(path, raw) as container:
-            yield container, container.streams.audio[0]
+            stream = container.streams.audio[0]
+            if not _is_decodable(stream):
+                raise InvalidRequestError(f"{path}: its audio is in an encoding that nothing here decodes")
+            yield container, stream
     except IndexError:
         raise InvalidRequestError(f"{path}: no audio in it") from None
     except (av.FFmpegError, OSError) as error:
@@ -147,6 +150,13 @@ def _container(path: Path, raw: RawAudio | None) -> InputContainer:
         return av.open(str(path), options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
     told = {"sample_rate": str(raw.sample_rate), "ch_layout": LAYOUTS[raw.channels], "protocol_whitelist": "file"}
     return av.open(str(path), format=RAW[raw.encoding], options=told)
+
+
+def _is_decodable(stream: AudioStream) -> bool:
+    try:
+        return stream.rate > 0 and stream.layout.nb_channels > 0
+    except AttributeError:  # of a codec that nobody knows, PyAV knows nothing
+        return False
 
 
 def _decoded(container: InputContainer, stream: AudioStream, damage: _Damage | None = None) -> Iterator[_Channels]:

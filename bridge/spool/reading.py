@@ -12,7 +12,7 @@ from bridge.errors import SpoolError
 from bridge.model.stream import StreamItem
 from bridge.spool.record import FRAME, MAGIC, MOST_IN_BLOCK, Header, header_of, items_of
 
-NOT_OURS: Final = (ValueError, TypeError, LookupError, struct.error)
+NOT_OURS: Final = (ValueError, TypeError, LookupError, OverflowError, struct.error)
 """What reading bytes that we did not write may end in."""
 
 

@@ -71,7 +71,7 @@ def opening(header: Header, started: StreamStarted) -> bytes:
 
 
 def header_of(payload: bytes) -> Header:
-    """Raises ValueError, TypeError or LookupError when the payload is none of ours."""
+    """Raises ValueError, TypeError, LookupError or OverflowError when the payload is none of ours."""
     found = json.loads(payload)
     return Header(call_id=str(found["call_id"]), tenant=str(found["tenant"]), started_at=float(found["started_at"]))
 

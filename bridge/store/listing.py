@@ -14,7 +14,7 @@ from bridge.errors import InvalidRequestError
 from bridge.model.records import CallFilter
 from bridge.ports import Page
 from bridge.store.codec import Row, call_of
-from bridge.store.numbers import first_number
+from bridge.store.numbers import LAST, first_number
 from bridge.store.tables import calls
 from bridge.store.terms import TermIndex, terms
 
@@ -70,6 +70,6 @@ def _read(cursor: str, length: int) -> tuple[Any, ...]:
     except ValueError:
         place = None
     kinds = [float, int][-length:]
-    if not isinstance(place, list) or [type(value) for value in place] != kinds:
+    if not isinstance(place, list) or [type(value) for value in place] != kinds or not 0 <= place[-1] <= LAST:
         raise InvalidRequestError("cursor: not one that this list gave", fields={"cursor": "unknown"})
     return tuple(place)

@@ -8,6 +8,9 @@ from typing import Final
 TIE_BITS: Final = 20
 """Room for calls that start in one millisecond; 2⁶³ is then reached in the year 2248."""
 
+LAST: Final = 2**63 - 1
+"""What a column holds."""
+
 
 def call_number(call_id: str, started_at: float) -> int:
     """The number a call should have. Two calls may want the same one; the second takes the next that is free."""
@@ -16,5 +19,5 @@ def call_number(call_id: str, started_at: float) -> int:
 
 
 def first_number(started_at: float) -> int:
-    """The smallest number of a call that started in this millisecond."""
-    return max(0, int(started_at * 1000)) << TIE_BITS
+    """The smallest number of a call that started in this millisecond, or the last of all numbers."""
+    return min(max(0, int(started_at * 1000)) << TIE_BITS, LAST)

@@ -17,6 +17,7 @@ from aiohttp import web
 from bridge.errors import ForbiddenError, UnauthorisedError
 from bridge.ports import Clock, KeyStore
 from bridge.settings import Settings, is_loopback
+from bridge.web.address import host_of
 
 KEY_PREFIX: Final = "cbk_"
 DEFAULT_TENANT: Final = "default"
@@ -169,7 +170,7 @@ class Auth:
         public = urlsplit(self._settings.public_url or "").hostname
         named = [f"//{request.host}", *request.headers.getall("Origin", [])]
         for address in named:
-            name = urlsplit(address).hostname or ""
+            name = host_of(address) or ""
             if not is_loopback(name) and name != public:
                 raise UnauthorisedError(
                     f"with auth=off only this machine and the public_url are answered, not {name!r}"

@@ -17,6 +17,7 @@ from bridge.ingest.conversation import Handshake
 from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
 from bridge.model.stream import StreamStarted
 from bridge.settings import Settings
+from bridge.web.address import public_base
 from bridge.web.auth import DEFAULT_TENANT, Principal, Scope
 from bridge.web.authorization import as_bearer
 from bridge.web.context import CONTEXT, Context
@@ -62,7 +63,7 @@ async def leave(app: web.Application) -> None:
 async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamResponse:
     """One carrier connection. What can be refused is refused before the upgrade, by HTTP status."""
     context = request.app[CONTEXT]
-    handshake = Handshake(url=_public_url(request, context.settings), headers=request.headers, query=request.query)
+    handshake = Handshake(url=_media_url(request, context.settings), headers=request.headers, query=request.query)
     try:
         principal = await _admit(request, dialect, handshake, context)
         _check_room(request.app, context)
@@ -153,7 +154,6 @@ def _check_room(app: web.Application, context: Context) -> None:
     context.calls.check_room()
 
 
-def _public_url(request: web.Request, settings: Settings) -> str:
-    """The address the carrier was given: behind a proxy, only the settings know."""
-    public = settings.public_url or f"{request.scheme}://{request.host}"
-    return f"ws{public.removeprefix('http')}{request.path_qs}"
+def _media_url(request: web.Request, settings: Settings) -> str:
+    """The address the carrier was given. Raises InvalidRequestError."""
+    return f"ws{public_base(request, settings).removeprefix('http')}{request.path_qs}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from bridge.model.events import rfc3339
@@ -152,10 +154,20 @@ async def test_a_wrong_parameter_is_named(http: HttpServer, query: str, field: s
     assert list(error["details"]["fields"]) == [field]
 
 
-async def test_a_made_up_cursor_is_refused(http: HttpServer) -> None:
+@pytest.mark.parametrize("place", ["nonsense", "[18446744073709551616]", "[-1]", "[1.5]", "[true]", "1"])
+async def test_a_made_up_cursor_is_refused(http: HttpServer, place: str) -> None:
     """A cursor that is not ours is the client's fault, not the database's."""
-    error = await http.fault("GET", "/v1/calls?cursor=bm9uc2Vuc2U", status=422)
+    cursor = base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    error = await http.fault("GET", f"/v1/calls?cursor={cursor}", status=422)
     assert error["code"] == "invalid_request"
+
+
+async def test_times_beyond_all_calls(http: HttpServer) -> None:
+    """The last and the first moment that can be written are times like any other."""
+    await a_call(http, "one", "hello")
+    last, first = "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"
+    for name, moment, count in (("started_before", last, 1), ("started_after", last, 0), ("ended_after", first, 1)):
+        assert len((await http.json("GET", "/v1/calls", params={name: moment}))["calls"]) == count, name
 
 
 async def test_a_deleted_call_is_gone_everywhere(http: HttpServer) -> None:

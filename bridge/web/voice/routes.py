@@ -14,6 +14,7 @@ from bridge.dialects import DIALECTS, Proof
 from bridge.errors import CarrierAuthError, CarrierProtocolError, InvalidRequestError
 from bridge.ingest.fields import json_object, parameters
 from bridge.settings import Settings
+from bridge.web.address import public_base
 from bridge.web.auth import DEFAULT_TENANT, Scope
 from bridge.web.authorization import as_bearer
 from bridge.web.context import CONTEXT, Context
@@ -64,7 +65,7 @@ async def _webhook(request: web.Request, settings: Settings) -> Webhook:
     else:
         fields = form
     return Webhook(
-        url=f"{_public_base(request, settings)}{request.path_qs}",
+        url=f"{public_base(request, settings)}{request.path_qs}",
         query=dict(request.query),
         headers=request.headers,
         body=body,
@@ -108,11 +109,7 @@ def _token(tenant: str, voice: Voice, context: Context) -> str:
     return issued.token
 
 
-def _public_base(request: web.Request, settings: Settings) -> str:
-    return settings.public_url or f"{request.scheme}://{request.host}"
-
-
 def _stream_url(request: web.Request, voice: Voice, settings: Settings) -> str:
     """Carriers stream over TLS only."""
-    base = urlsplit(_public_base(request, settings))
+    base = urlsplit(public_base(request, settings))
     return f"wss://{base.netloc}{base.path}{DIALECTS[voice.dialect].path}"
