@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from bridge.errors import SetupError
+from bridge.model.ice import ice_servers
 
 PREFIX = "CALLBRIDGE_"
 
@@ -61,6 +62,9 @@ class Settings(BaseSettings):
     recordings_waiting: int = Field(100, ge=1, description="recordings that may wait to be put into words")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="console on a terminal, else json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+    ice_servers: SecretStr | None = Field(
+        None, description="STUN and TURN servers for WebRTC, comma-separated: stun:host, turn:user:password@host"
+    )
     audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")
     twilio_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Twilio-Signature")
     signalwire_signing_key: SecretStr | None = Field(
@@ -107,6 +111,13 @@ class Settings(BaseSettings):
             size = 0
         if size != ED25519_KEY_BYTES:
             raise ValueError("must be the public key from Telnyx's portal: 32 bytes in base64")
+        return value
+
+    @field_validator("ice_servers")
+    @classmethod
+    def _ice_servers(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            ice_servers(value.get_secret_value())
         return value
 
     @field_validator("events_url")

@@ -17,10 +17,11 @@ from bridge.model.stream import MediaChunk, StreamItem, StreamStarted, StreamSto
 from bridge.ports import Clock
 from bridge.pulse import Pulse
 from bridge.settings import Settings
-from bridge.web import media
+from bridge.web import media, whip
 from bridge.web.auth import Auth, TokenSigner, hash_key
 from bridge.web.context import CONTEXT, Context
 from bridge.web.problems import answer_problems
+from bridge.web.route import MAX_BODY
 from bridge.web.voice import routes as voice
 
 API_KEY = "cbk_a-key-of-tenant-acme"
@@ -127,11 +128,13 @@ async def start_media_server(clock: Clock | None = None, **given: Any) -> MediaS
     clock = clock or SystemClock()
     taker = WritingTaker()
     auth = Auth(settings=settings, keys=OneKey(), signer=TokenSigner(["s" * 32], clock))
-    app = web.Application(middlewares=[answer_problems])
+    app = web.Application(middlewares=[answer_problems], client_max_size=MAX_BODY)
     app[CONTEXT] = Context(
         settings=settings, clock=clock, store=None, feed=None, calls=taker, transcriber=None, auth=auth
     )
     media.add_routes(app)
+    app.router.add_routes(route.as_aiohttp() for route in whip.ROUTES)
+    whip.add_routes(app)
     voice.add_routes(app)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()

@@ -59,7 +59,7 @@ class LegAudio:
         """`clock` is shared by the legs of one stream, as is where they begin. Raises UnsupportedMediaError."""
         self._leg = leg
         self._clock = clock or StreamClock(begins_at)
-        self._decoder = decoder_for(media_format)
+        self._decoder = decoder_for(media_format, leg)
         self._order: ReorderBuffer[MediaChunk] = ReorderBuffer(PATIENCE_MS * self._decoder.sample_rate // 1000)
         self._writer = FrameWriter(leg, self._decoder.sample_rate, begins_at)
         self._previous: MediaChunk | None = None

@@ -35,6 +35,8 @@ class MediaFormat:
     encoding: Encoding
     sample_rate: int
     """Samples a second after decoding (G.722: 16000, whatever its RTP clock says)."""
+    channels: int = 1
+    """2: every payload holds both parties, the caller left and the agent right, and comes as a chunk of each leg."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

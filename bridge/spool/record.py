@@ -146,6 +146,8 @@ def _started_of(fields: dict[str, object]) -> StreamStarted:
     legs = fields["legs"]
     if not isinstance(media, dict) or not isinstance(legs, list):
         raise TypeError("a stream's start without its format or legs")
-    media_format = MediaFormat(encoding=Encoding(media["encoding"]), sample_rate=media["sample_rate"])
+    media_format = MediaFormat(
+        encoding=Encoding(media["encoding"]), sample_rate=media["sample_rate"], channels=media.get("channels", 1)
+    )
     given = {**fields, "media_format": media_format, "legs": tuple(Leg(leg) for leg in legs)}
     return StreamStarted(**given)  # type: ignore[arg-type]  # what asdict wrote

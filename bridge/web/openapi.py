@@ -80,6 +80,8 @@ def _operation(route: AnyRoute, schemas: Mapping[str, Any]) -> dict[str, Any]:
     else:
         found["description"] = f"Needs the scope `{route.scope.value}`."
         found["security"] = [{"bearer": []}, {"token": []}]
+    if route.takes is not None:
+        found["requestBody"] = {"required": True, "content": {route.takes: {"schema": {"type": "string"}}}}
     if route.body is not Nothing:
         needed = bool(schemas[route.body.__name__].get("required"))
         found["requestBody"] = {"required": needed, "content": {"application/json": {"schema": _reference(route.body)}}}

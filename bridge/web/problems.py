@@ -42,9 +42,14 @@ FAMILIES: Final[dict[type[BridgeError], str]] = {
 HTTP_CODES: Final = {
     404: ("not_found", "there is nothing at this path"),
     405: ("method_not_allowed", "this path does not answer this method"),
+    412: ("precondition_failed", "If-Match names another state of this than it is in"),
     413: ("too_large", "the request body is larger than this path takes"),
-    415: ("unsupported_media_type", "send the body as application/json"),
+    415: (
+        "unsupported_media_type",
+        "the API document names the Content-Type that this path reads",
+    ),
     416: ("range_not_satisfiable", "the file is shorter than the range asked for"),
+    428: ("precondition_required", "send the ETag of the first answer as If-Match"),
 }
 
 

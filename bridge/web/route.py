@@ -101,6 +101,8 @@ class Route(Generic[Q, B]):
     """What it may raise beyond what every route of its kind may."""
     form: type[BaseModel] | None = None
     """What the handler reads itself: as JSON, or as a form with a recording in `file`."""
+    takes: str | None = None
+    """The media type of a body that is no JSON, which the handler reads itself."""
     in_document: bool = True
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, transcriptions, webhooks
+from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, transcriptions, webhooks, whip
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import until_idle
 from bridge.web.observe import observe, shut_doors
@@ -26,6 +27,7 @@ TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *deliveries.ROUTES,
     *keys.ROUTES,
     *languages.ROUTES,
+    *whip.ROUTES,
     *health.ROUTES,
     *pages.ROUTES,
 )
@@ -49,7 +51,7 @@ def application(opening: Opening) -> web.Application:
         """Callers first: their last words are still shown to whoever watches."""
         context = app[CONTEXT]
         context.leaving.set()
-        await media.leave(app)
+        await asyncio.gather(media.leave(app), whip.leave(app))
         await until_idle(context, LAST_WORDS_S)
         context.closing.set()
 
@@ -60,6 +62,7 @@ def application(opening: Opening) -> web.Application:
     app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
     app.router.add_routes(route.as_aiohttp() for route in TABLE)
     media.add_routes(app)
+    whip.add_routes(app)
     voice.add_routes(app)
     app.router.add_static("/static", pages.STATIC)
     return app

@@ -33,10 +33,20 @@ RATES: Final = range(4_000, 192_001)
 """Sample rates that sound: outside it is a misread number, not audio."""
 
 
-def open_decoder(encoding: str, sample_rate: int) -> Decoder:
-    """A decoder for one stream. Raises UnknownEncodingError for a name or a rate that nothing here decodes."""
+TWO_CHANNELS: Final[dict[str, Callable[[int], Decoder]]] = {"OPUS": OpusDecoder}
+"""Encodings that carry two parties in one payload, given the channel: 0 left, 1 right."""
+
+
+def open_decoder(encoding: str, sample_rate: int, channel: int | None = None) -> Decoder:
+    """A decoder for one stream, or for one `channel` of it. Raises UnknownEncodingError for a name or a rate that
+    nothing here decodes.
+    """
     if encoding not in DECODERS:
         raise UnknownEncodingError(f"unknown encoding {encoding!r}; known: {', '.join(DECODERS)}")
     if sample_rate not in RATES:
         raise UnknownEncodingError(f"{encoding} at {sample_rate} samples a second")
-    return DECODERS[encoding](sample_rate)
+    if channel is None:
+        return DECODERS[encoding](sample_rate)
+    if encoding not in TWO_CHANNELS:
+        raise UnknownEncodingError(f"{encoding} with two channels")
+    return TWO_CHANNELS[encoding](channel)

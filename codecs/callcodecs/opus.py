@@ -1,8 +1,10 @@
-"""Opus in RTP payloads (RFC 6716, RFC 7587), through FFmpeg and libopus: always 48 kHz, stereo mixed to mono."""
+"""Opus in RTP payloads (RFC 6716, RFC 7587), through FFmpeg and libopus: always 48 kHz, stereo mixed or one side."""
 
 from __future__ import annotations
 
 from typing import Final
+
+import numpy as np
 
 from callcodecs.decoder import Pcm
 from callcodecs.ffmpeg import decode_payload, encode_samples, open_codec
@@ -25,8 +27,10 @@ class OpusDecoder:
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(self) -> None:
-        self._codec = open_codec("libopus", "r", SAMPLE_RATE)
+    def __init__(self, channel: int | None = None) -> None:
+        """`channel` is the one to be heard, 0 left, 1 right (of a mono packet, both are the same); None mixes them."""
+        self._channel = channel
+        self._codec = open_codec("libopus", "r", SAMPLE_RATE, "mono" if channel is None else "stereo")
 
     def count(self, payload: bytes) -> int:
         """From the packet's first bytes (RFC 6716 §3.1); 0 for one that breaks its rules."""
@@ -43,21 +47,22 @@ class OpusDecoder:
 
     def decode(self, payload: bytes) -> Pcm:
         """Raises CorruptPayloadError for a packet that breaks the rules of RFC 6716 §3.4."""
-        return decode_payload(self._codec, payload)
+        samples = decode_payload(self._codec, payload)
+        return samples if self._channel is None else np.ascontiguousarray(samples[self._channel :: 2])
 
     def lost(self) -> None:
         """Nothing: packets after a loss decode, and what is missing becomes silence."""
 
 
 class OpusEncoder:
-    """One stream of mono speech at 48 kHz."""
+    """One stream of speech at 48 kHz: mono, or (`channels` 2) a party a channel."""
 
-    def __init__(self, bit_rate: int = 24_000) -> None:
-        self._codec = open_codec("libopus", "w", SAMPLE_RATE)
+    def __init__(self, bit_rate: int = 24_000, *, channels: int = 1) -> None:
+        self._codec = open_codec("libopus", "w", SAMPLE_RATE, "mono" if channels == 1 else "stereo")
         self._codec.bit_rate = bit_rate
         self._codec.options = {"application": "voip"}
 
     def encode(self, samples: Pcm) -> bytes:
-        """A packet for each `FRAME` of samples. The speech comes out of a decoder 312 samples late."""
+        """A packet for each `FRAME` of samples, interleaved in stereo. The speech comes out 312 samples late."""
         (packet,) = encode_samples(self._codec, samples)
         return packet

@@ -66,7 +66,7 @@ def test_each_party_in_every_codec(dialect: Dialect, media_format: MediaFormat) 
     for leg, hertz in {Leg.CALLER: {500}, Leg.AGENT: {1250}, Leg.MIXED: {500, 1250}}.items():
         if leg not in started.legs:
             continue
-        decoder = decoder_for(started.media_format)
+        decoder = decoder_for(started.media_format, started.legs[0])
         chunks = [item for item in items if isinstance(item, MediaChunk) and item.leg == leg]
         samples = np.concatenate([decoder.decode(chunk.payload) for chunk in chunks])
         assert len(samples) == pytest.approx(decoder.sample_rate, abs=decoder.sample_rate // 50)

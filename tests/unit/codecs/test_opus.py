@@ -49,6 +49,28 @@ def test_agrees_with_ffmpegs_own_decoder() -> None:
     assert spectrum[0].max() == pytest.approx(spectrum[1].max(), rel=0.02)
 
 
+def test_a_party_a_channel() -> None:
+    """Both parties in one stream are heard apart: left alone, right alone, hardly a trace of the other."""
+    encoder = OpusEncoder(64_000, channels=2)
+    both = np.stack([tone(300), tone(2_000)], axis=1)
+    wire = [encoder.encode(both[at : at + FRAME].reshape(-1)) for at in range(0, len(both), FRAME)]
+    for channel, loud, faint in ((0, 300, 2_000), (1, 2_000, 300)):
+        decoder = OpusDecoder(channel)
+        heard = np.concatenate([decoder.decode(packet) for packet in wire])
+        spectrum = np.abs(np.fft.rfft(heard))
+        assert spectrum.argmax() == loud
+        assert spectrum[faint] < spectrum[loud] / 100
+        assert len(heard) == len(both)
+
+
+def test_a_mono_packet_is_both_channels() -> None:
+    """A sender that codes mono after all is heard on either side."""
+    wire = packets(tone(300))
+    for channel in (0, 1):
+        decoder = OpusDecoder(channel)
+        assert np.array_equal(np.concatenate([decoder.decode(packet) for packet in wire]), decode(wire))
+
+
 def test_stereo_is_mixed() -> None:
     """A stereo packet gives both channels' sound in one."""
     encoder = av.CodecContext.create("libopus", "w")

@@ -32,7 +32,7 @@ STARTED = StreamStarted(
     carrier_call_id="CA1",
     stream_id="MZ1",
     legs=(Leg.CALLER, Leg.AGENT),
-    media_format=MediaFormat(encoding=Encoding.PCMU, sample_rate=8000),
+    media_format=MediaFormat(encoding=Encoding.OPUS, sample_rate=48_000, channels=2),
     parameters={"language": "de", "metadata.Müller": "ja\u2028nein"},
 )
 

@@ -1,0 +1,162 @@
+"""One WHIP publisher (RFC 9725), from its offer to its end: packets in, a call out, deadlines kept."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+
+from bridge.errors import CarrierError, CarrierFloodError, CarrierProtocolError, CarrierSilentError
+from bridge.ingest.rtp_track import RtpTrack
+from bridge.ingest.webrtc import RtpLine
+from bridge.ingest.whip import CARRIER, Agreed
+from bridge.metrics import MEDIA_MESSAGES
+from bridge.model.ice import IceServer
+from bridge.model.stream import StreamItem, StreamStarted, StreamStopped
+from bridge.ports import CallTaker, Clock
+from bridge.settings import Settings
+from bridge.web.media_socket import MESSAGE_BURST, MESSAGES_A_SECOND, Allowance
+from callcodecs.rtp import RtpPacket
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING: Final = 1500
+"""Packets that wait for the call to take them, half a minute: UDP cannot be held back. The oldest go, and are gaps."""
+
+
+class WhipSession:
+    """A publisher's connection and its call. Whatever ends the one ends the other."""
+
+    def __init__(
+        self, agreed: Agreed, *, tenant: str, ice_servers: tuple[IceServer, ...], clock: Clock, settings: Settings
+    ) -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.etag = f'"{secrets.token_urlsafe(12)}"'
+        """Of its one ICE session (RFC 9725 §4.3.1)."""
+        self.tenant = tenant
+        self.agreed = agreed
+        self.accepted = asyncio.Event()
+        """Set once the call is taken: from here on nobody refuses it."""
+        self.fault: CarrierError | None = None
+        """What the publisher did wrong, if it did."""
+        self._clock = clock
+        self._settings = settings
+        self._line = RtpLine(ice_servers, heard=self._hear, lost=self._lost)
+        self._track = RtpTrack(
+            agreed.legs,
+            clock_rate=agreed.codec.clock_rate,
+            payload_type=agreed.codec.payload_type,
+            keys=None if agreed.keys is None else agreed.keys.payload_type,
+        )
+        self._allowance = Allowance(clock, rate=MESSAGES_A_SECOND, burst=MESSAGE_BURST)
+        self._counted = MEDIA_MESSAGES.labels(CARRIER)
+        self._waiting: deque[RtpPacket] = deque(maxlen=MOST_WAITING)
+        self._heard_at: float | None = None
+        self._ending: str | None = None
+        self._news = asyncio.Event()
+
+    async def answer(self) -> str:
+        """Open ports and say where they are. Whoever has asked for it runs the session, or closes it."""
+        return self.agreed.answer(await self._line.gather(), session=secrets.randbits(62))
+
+    async def run(self, calls: CallTaker, parameters: Mapping[str, str]) -> None:
+        """Take the call; returns when it has ended and nothing of it is left. Raises what `take` raises."""
+        started = StreamStarted(
+            carrier=CARRIER,
+            carrier_call_id=self.id,
+            stream_id=self.id,
+            legs=self.agreed.legs,
+            media_format=self.agreed.media_format,
+            parameters=parameters,
+        )
+        tasks = [asyncio.create_task(self._connect()), asyncio.create_task(self._watch())]
+        try:
+            async with aclosing(self._items()) as items:
+                await calls.take(started, items, tenant=self.tenant)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.close()
+
+    async def close(self) -> None:
+        """Say goodbye to the publisher, if it is still there, and give up the ports."""
+        await self._line.close()
+
+    async def add_candidates(self, candidates: tuple[str, ...]) -> None:
+        """More addresses of the publisher."""
+        for candidate in candidates:
+            await self._line.add_candidate(candidate)
+
+    def end(self, reason: str) -> None:
+        """The call is over, once what has come is heard. The first reason counts."""
+        self._ending = self._ending or reason
+        self._news.set()
+
+    def _fail(self, fault: CarrierError) -> None:
+        if self._ending is None:
+            self.fault = fault
+            self.end("error")
+
+    async def _items(self) -> AsyncGenerator[StreamItem, None]:
+        """What the publisher says, its end included. Raises CarrierError."""
+        self.accepted.set()
+        try:
+            while True:
+                self._news.clear()
+                while self._waiting:
+                    for item in self._track.receive(self._waiting.popleft()):
+                        yield item
+                if self._ending is not None:
+                    break
+                await self._news.wait()
+            if self.fault is not None:
+                raise self.fault
+        except CarrierError as error:
+            self.fault = error
+            raise
+        yield StreamStopped(reason=self._ending)
+
+    # -- from beneath ----------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        agreed = self.agreed
+        try:
+            await self._line.connect(agreed.peer, role=agreed.role, codecs=agreed.codecs)
+        except CarrierProtocolError as error:
+            self._fail(error)
+        except Exception:
+            log.exception("no connection to a publisher", session=self.id)
+            self._fail(CarrierProtocolError("the connection could not be made"))
+
+    def _hear(self, packet: RtpPacket) -> None:
+        if self._ending is not None:
+            return
+        if not self._allowance.spend(1):
+            self._fail(CarrierFloodError(f"more than {MESSAGES_A_SECOND:.0f} packets a second"))
+            return
+        self._heard_at = self._clock.monotonic()
+        self._counted.inc()
+        self._waiting.append(packet)
+        self._news.set()
+
+    def _lost(self) -> None:
+        """The publisher has hung up; or it has answered nothing for so long that its consent is void (RFC 7675)."""
+        self.end("hangup" if self._line.said_goodbye else "closed")
+
+    async def _watch(self) -> None:
+        """As on a media socket: audio has to begin in time, and to go on."""
+        limit = self._settings.start_timeout_s
+        await self._clock.sleep(limit)
+        if self._heard_at is None:
+            self._fail(CarrierSilentError(f"no audio came within {limit:g} s"))
+            return
+        limit = self._settings.idle_timeout_s
+        while (left := self._heard_at + limit - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
+        self.end("idle")
