@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from bridge.carrier.bandwidth import BandwidthSide
 from bridge.carrier.exotel import ExotelSide
@@ -56,6 +56,7 @@ class Proof(StrEnum):
     QUERY = "?token="
     PARAMETER = "token parameter"
     """A custom parameter of the stream's start: nothing is heard before it has been checked."""
+    SOURCE = "source address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,33 @@ class Dialect:
         return f"/v1/media/{self.name}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherWay:
+    """One way in which calls come that is no WebSocket: its row for people, whatever its code is."""
+
+    name: str
+    title: str
+    path: str
+    """What is asked for, or where it is sent."""
+    summary: str
+    proofs: tuple[Proof, ...]
+
+
+class Row(Protocol):
+    """What both have to show."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def proofs(self) -> tuple[Proof, ...]: ...
+
+
 def _twilio_signed(handshake: Handshake, settings: Settings, _now: float) -> bool | None:
     secret = settings.twilio_auth_token
     if secret is None:
@@ -104,19 +132,19 @@ def _vonage_signed(handshake: Handshake, settings: Settings, now: float) -> bool
     return vonage_signature.is_signed(secret.get_secret_value(), authorization, now=now)
 
 
-def in_markdown(dialects: Iterable[Dialect], *, page: str = "{title}") -> str:
-    """The table for people, a row a dialect; `page` is how a title is written, with `{title}` and `{name}`."""
-    rows = [
+def in_markdown(rows: Iterable[Row], *, page: str = "{title}") -> str:
+    """The table for people; `page` is how a title is written, with `{title}` and `{name}`."""
+    cells = [
         (
-            page.format(title=dialect.title, name=dialect.name),
-            f"`{dialect.path}`",
-            dialect.summary.replace("<", "\\<"),
-            ", ".join(f"`{proof}`" if proof.startswith(("Authorization", "?")) else proof for proof in dialect.proofs),
+            page.format(title=row.title, name=row.name),
+            f"`{row.path}`",
+            row.summary.replace("<", "\\<"),
+            ", ".join(f"`{proof}`" if proof.startswith(("Authorization", "?")) else proof for proof in row.proofs),
         )
-        for dialect in dialects
+        for row in rows
     ]
     head = "| carrier | path | what comes | how it is let in |\n|---|---|---|---|\n"
-    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
@@ -210,3 +238,22 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         ),
     )
 }
+
+OTHER_WAYS: Final[Mapping[str, OtherWay]] = {
+    way.name: way
+    for way in (
+        OtherWay(
+            name="rtp",
+            title="Plain RTP",
+            path="POST /v1/rtp",
+            summary="Asterisk externalMedia, rtpengine, anything that sends RTP: a leg a port, or the mix",
+            proofs=(Proof.BEARER, Proof.SOURCE),
+        ),
+    )
+}
+"""By name; `callbridge play` speaks those that it can."""
+
+
+def all_rows() -> list[Row]:
+    """Every way in which calls come, WebSockets first."""
+    return [*DIALECTS.values(), *OTHER_WAYS.values()]

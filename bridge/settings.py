@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         None, description="STUN and TURN servers for WebRTC, comma-separated: stun:host, turn:user:password@host"
     )
     audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")
+    rtp_ports: str = Field("40000-40999", description="UDP ports for plain RTP and SIPREC, two a leg: FIRST-LAST")
+    rtp_host: str | None = Field(None, description="address that RTP ports listen on; host when unset")
+    rtp_public_host: str | None = Field(
+        None, description="address that RTP senders are told; where rtp_host listens when unset"
+    )
     twilio_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Twilio-Signature")
     signalwire_signing_key: SecretStr | None = Field(
         None, description="turns on the check of X-SignalWire-Signature on webhooks"
@@ -119,6 +124,20 @@ class Settings(BaseSettings):
         if value is not None:
             ice_servers(value.get_secret_value())
         return value
+
+    @field_validator("rtp_ports")
+    @classmethod
+    def _rtp_ports(cls, value: str) -> str:
+        first, dash, last = value.partition("-")
+        if not (dash and first.isdecimal() and last.isdecimal() and 1024 <= int(first) < int(last) <= 65535):
+            raise ValueError("must be like 40000-40999, from 1024 to 65535")
+        return value
+
+    @property
+    def rtp_port_range(self) -> range:
+        """The even ones: RTP's, each with RTCP's above it (RFC 3550 §11)."""
+        first, _, last = self.rtp_ports.partition("-")
+        return range(int(first) + int(first) % 2, int(last), 2)
 
     @field_validator("events_url")
     @classmethod

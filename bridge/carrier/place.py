@@ -95,7 +95,7 @@ async def place_call(
         socket = await _dial(session, url, {**side.headers(url), **(headers or {})}, subprotocols)
         listening = asyncio.create_task(_listen(socket, report))
         try:
-            async for timed in _paced(line, manner.speed, clock, report):
+            async for timed in paced(line, manner.speed, clock, report):
                 if listening.done():
                     break
                 await _send(socket, timed, clock, report)
@@ -130,7 +130,7 @@ def _phrase(status: int) -> str:
     return next((known.phrase for known in HTTPStatus if known == status), "")
 
 
-async def _paced(line: Iterable[Timed], speed: float, clock: Clock, report: CallReport) -> AsyncIterator[Timed]:
+async def paced(line: Iterable[Timed], speed: float, clock: Clock, report: CallReport) -> AsyncIterator[Timed]:
     """Each message when it is due. One that is behind its time goes at once: nothing is skipped."""
     began = clock.monotonic()
     for number, timed in enumerate(line):

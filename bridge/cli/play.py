@@ -13,28 +13,34 @@ import click
 
 from bridge.carrier.audio import CallAudio, read_call
 from bridge.carrier.place import CallReport, Manner, place_call
+from bridge.carrier.place_rtp import SCHEME, destinations, legs_for, place_rtp_call
+from bridge.carrier.rtp import RtpSide
 from bridge.carrier.side import Dialled, encode_for
 from bridge.cli import example
 from bridge.cli.progress import audio_bar
 from bridge.clock import SystemClock
-from bridge.dialects import DIALECTS, Dialect
+from bridge.dialects import DIALECTS, OTHER_WAYS, Dialect
 from bridge.model.stream import MediaFormat
 
+USUAL: Final = "twilio"
 NORMAL_CLOSES: Final = frozenset({1000, 1005})
 """Said in so many words, or a closing frame without a code."""
 
 
 def _address(_context: click.Context, _option: click.Parameter, given: str) -> str:
     url = urlsplit(given)
-    if url.scheme not in {"ws", "wss"} or not url.netloc:
-        raise click.BadParameter(f"{given!r} is not like wss://calls.example.org/v1/media/twilio")
+    if url.scheme == SCHEME:
+        destinations(given)
+    elif url.scheme not in {"ws", "wss"} or not url.netloc:
+        raise click.BadParameter(f"{given!r} is not like wss://calls.example.org/v1/media/twilio or rtp://host:40000")
     return given
 
 
 def _carriers() -> str:
     """The table of dialects, for `--help`."""
     rows = (f"  {row.name:<12}{row.title} ({row.frames}): {row.summary}" for row in DIALECTS.values())
-    return "\b\nDialects:\n" + "\n".join(rows) + "\n\n"
+    rtp = OTHER_WAYS[SCHEME]
+    return "\b\nDialects:\n" + "\n".join([*rows, f"  {rtp.name:<12}{rtp.title}: {rtp.summary}"]) + "\n\n"
 
 
 @click.command(
@@ -43,17 +49,22 @@ def _carriers() -> str:
         "callbridge play call.wav --to ws://127.0.0.1:8080/v1/media/twilio --token $KEY",
         "callbridge play call.wav --to wss://calls.example.org/v1/media/twilio --secret $TWILIO_AUTH_TOKEN \\",
         "    --param call_id=demo-1 --param metadata.queue=sales",
+        "callbridge play call.wav --to rtp://127.0.0.1:40000,40002",
     )
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--to", "url", required=True, metavar="URL", callback=_address, help="Where the call goes: ws://… or wss://…"
+    "--to",
+    "url",
+    required=True,
+    metavar="URL",
+    callback=_address,
+    help="Where the call goes: ws://…, wss://… or rtp://…",
 )
 @click.option(
     "--dialect",
-    type=click.Choice(list(DIALECTS)),
-    default="twilio",
-    show_default=True,
+    type=click.Choice([*DIALECTS, SCHEME]),
+    show_default="twilio; rtp to an address of rtp://",
     help="Which carrier to be.",
 )
 @click.option(
@@ -69,7 +80,7 @@ def command(
     *,
     file: Path,
     url: str,
-    dialect: str,
+    dialect: str | None,
     codec: str | None,
     speed: float,
     params: tuple[str, ...],
@@ -80,13 +91,20 @@ def command(
 
     Prints what the other side sent back. Status 0: the call was taken to its end; 1: it was refused or cut off.
     """
+    over_rtp = url.startswith(f"{SCHEME}:")
+    if dialect is not None and over_rtp != (dialect == SCHEME):
+        raise click.UsageError("the dialect rtp and an address that begins with rtp:// go together")
     recording = read_call(file)
     call = Dialled(
         legs=tuple(recording.legs), parameters=dict(_pair(given) for given in params), token=token, secret=secret
     )
+    if over_rtp:
+        _tell_sent(asyncio.run(_play_rtp(url, recording, call, codec, speed)))
+        return
+    spoken = DIALECTS[dialect or USUAL]
     if codec is not None:
-        call = replace(call, media_format=_coded(codec, DIALECTS[dialect].speak(call).offered))
-    report = asyncio.run(_play(url, recording, DIALECTS[dialect], call, speed))
+        call = replace(call, media_format=_coded(codec, spoken.speak(call).offered))
+    report = asyncio.run(_play(url, recording, spoken, call, speed))
     _tell(report)
     if report.close_code not in NORMAL_CLOSES:
         raise click.exceptions.Exit(1)
@@ -105,6 +123,28 @@ async def _play(url: str, recording: CallAudio, dialect: Dialect, call: Dialled,
             subprotocols=dialect.subprotocols,
             progress=lambda milliseconds: sent(int(milliseconds)),
         )
+
+
+async def _play_rtp(url: str, recording: CallAudio, call: Dialled, codec: str | None, speed: float) -> CallReport:
+    where = destinations(url)
+    call = replace(call, legs=legs_for(call.legs, len(where)))
+    if codec is not None:
+        call = replace(call, media_format=_coded(codec, RtpSide.offered))
+    side = RtpSide(call)
+    audio = encode_for(side, recording)
+    with audio_bar("Calling", audio.duration_ms) as sent:
+        return await place_rtp_call(
+            dict(zip(call.legs, where, strict=True)),
+            audio,
+            side,
+            clock=SystemClock(),
+            manner=Manner(speed=speed),
+            progress=lambda milliseconds: sent(int(milliseconds)),
+        )
+
+
+def _tell_sent(report: CallReport) -> None:
+    click.echo(f"{report.messages_sent} packets sent", err=True)
 
 
 def _tell(report: CallReport) -> None:

@@ -10,13 +10,27 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.web import calls, deliveries, health, keys, languages, live, media, pages, transcriptions, webhooks, whip
+from bridge.web import (
+    calls,
+    deliveries,
+    health,
+    keys,
+    languages,
+    live,
+    media,
+    pages,
+    rtp,
+    transcriptions,
+    webhooks,
+    whip,
+)
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import until_idle
 from bridge.web.observe import observe, shut_doors
 from bridge.web.openapi import document
 from bridge.web.problems import answer_problems
 from bridge.web.route import MAX_BODY, Route
+from bridge.web.rtp_calls import RTP_CALLS, RtpCalls
 from bridge.web.voice import routes as voice
 
 TABLE: Final[tuple[Route[Any, Any], ...]] = (
@@ -28,6 +42,7 @@ TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *keys.ROUTES,
     *languages.ROUTES,
     *whip.ROUTES,
+    *rtp.ROUTES,
     *health.ROUTES,
     *pages.ROUTES,
 )
@@ -51,7 +66,7 @@ def application(opening: Opening) -> web.Application:
         """Callers first: their last words are still shown to whoever watches."""
         context = app[CONTEXT]
         context.leaving.set()
-        await asyncio.gather(media.leave(app), whip.leave(app))
+        await asyncio.gather(media.leave(app), whip.leave(app), app[RTP_CALLS].leave())
         await until_idle(context, LAST_WORDS_S)
         context.closing.set()
 
@@ -59,6 +74,7 @@ def application(opening: Opening) -> web.Application:
     app.cleanup_ctx.append(opened)
     app.on_response_prepare.append(shut_doors)
     app.on_shutdown.append(leave)
+    app[RTP_CALLS] = RtpCalls()
     app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
     app.router.add_routes(route.as_aiohttp() for route in TABLE)
     media.add_routes(app)
