@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
-from bridge.carrier.audiosocket import AudioSocketSide
 from bridge.carrier.bandwidth import BandwidthSide
 from bridge.carrier.exotel import ExotelSide
 from bridge.carrier.freeswitch import FreeSwitchSide
@@ -22,7 +21,6 @@ from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.carrier.vonage import VonageSide
 from bridge.ingest import plivo_signature, twilio_signature, vonage_signature
-from bridge.ingest.audiosocket import AudioSocketStream
 from bridge.ingest.bandwidth import BandwidthStream
 from bridge.ingest.conversation import Conversation, Handshake
 from bridge.ingest.exotel import ExotelStream
@@ -36,17 +34,13 @@ from bridge.ingest.twilio import TwilioStream
 from bridge.ingest.vonage import VonageStream
 from bridge.settings import Settings
 
-AUDIOSOCKET_PORT: Final = Settings.model_fields["audiosocket_port"].default
-
 
 class Frames(StrEnum):
-    """What a dialect's messages are: a WebSocket's, but for one."""
+    """What a dialect's WebSocket messages are."""
 
     TEXT = "text"
     BINARY = "binary"
     BOTH = "text and binary"
-    TCP = "TCP packets"
-    """No WebSocket: a port of its own."""
 
 
 class Proof(StrEnum):
@@ -62,15 +56,12 @@ class Proof(StrEnum):
     QUERY = "?token="
     PARAMETER = "token parameter"
     """A custom parameter of the stream's start: nothing is heard before it has been checked."""
-    ANNOUNCED = "announced UUID"
-    """One that was told over HTTP before the call."""
-    NETWORK = "network"
-    """Any call from there: `CALLBRIDGE_AUDIOSOCKET_NETWORKS`."""
+    SOURCE = "source address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One way in which carriers send calls."""
+    """One way in which carriers send calls over a WebSocket."""
 
     name: str
     title: str
@@ -89,13 +80,34 @@ class Dialect:
 
     @property
     def path(self) -> str:
-        """Of its WebSocket."""
         return f"/v1/media/{self.name}"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherWay:
+    """One way in which calls come that is no WebSocket: its row for people, whatever its code is."""
+
+    name: str
+    title: str
+    path: str
+    """What is asked for, or where it is sent."""
+    summary: str
+    proofs: tuple[Proof, ...]
+
+
+class Row(Protocol):
+    """What both have to show."""
+
     @property
-    def place(self) -> str:
-        """Where calls come in, for people."""
-        return f"TCP `:{AUDIOSOCKET_PORT}`" if self.frames is Frames.TCP else f"`{self.path}`"
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def proofs(self) -> tuple[Proof, ...]: ...
 
 
 def _twilio_signed(handshake: Handshake, settings: Settings, _now: float) -> bool | None:
@@ -120,19 +132,19 @@ def _vonage_signed(handshake: Handshake, settings: Settings, now: float) -> bool
     return vonage_signature.is_signed(secret.get_secret_value(), authorization, now=now)
 
 
-def in_markdown(dialects: Iterable[Dialect], *, page: str = "{title}") -> str:
-    """The table for people, a row a dialect; `page` is how a title is written, with `{title}` and `{name}`."""
-    rows = [
+def in_markdown(rows: Iterable[Row], *, page: str = "{title}") -> str:
+    """The table for people; `page` is how a title is written, with `{title}` and `{name}`."""
+    cells = [
         (
-            page.format(title=dialect.title, name=dialect.name),
-            dialect.place,
-            dialect.summary.replace("<", "\\<"),
-            ", ".join(f"`{proof}`" if proof.startswith(("Authorization", "?")) else proof for proof in dialect.proofs),
+            page.format(title=row.title, name=row.name),
+            f"`{row.path}`",
+            row.summary.replace("<", "\\<"),
+            ", ".join(f"`{proof}`" if proof.startswith(("Authorization", "?")) else proof for proof in row.proofs),
         )
-        for dialect in dialects
+        for row in rows
     ]
-    head = "| carrier | where | what comes | how it is let in |\n|---|---|---|---|\n"
-    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    head = "| carrier | path | what comes | how it is let in |\n|---|---|---|---|\n"
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
@@ -224,14 +236,24 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             speak=JambonzSide,
             subprotocols=FORKED[::-1],
         ),
-        Dialect(
-            name="audiosocket",
-            title="Asterisk AudioSocket",
-            summary="AudioSocket() and ARI's externalMedia: one leg, L16 at 8 to 192 kHz",
-            frames=Frames.TCP,
-            proofs=(Proof.ANNOUNCED, Proof.NETWORK),
-            hear=lambda _handshake: AudioSocketStream(),
-            speak=AudioSocketSide,
+    )
+}
+
+OTHER_WAYS: Final[Mapping[str, OtherWay]] = {
+    way.name: way
+    for way in (
+        OtherWay(
+            name="rtp",
+            title="Plain RTP",
+            path="POST /v1/rtp",
+            summary="Asterisk externalMedia, rtpengine, anything that sends RTP: a leg a port, or the mix",
+            proofs=(Proof.BEARER, Proof.SOURCE),
         ),
     )
 }
+"""By name; `callbridge play` speaks those that it can."""
+
+
+def all_rows() -> list[Row]:
+    """Every way in which calls come, WebSockets first."""
+    return [*DIALECTS.values(), *OTHER_WAYS.values()]

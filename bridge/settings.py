@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -65,12 +65,11 @@ class Settings(BaseSettings):
     ice_servers: SecretStr | None = Field(
         None, description="STUN and TURN servers for WebRTC, comma-separated: stun:host, turn:user:password@host"
     )
-    audiosocket_port: Literal["off"] | Annotated[int, Field(ge=0, le=65535)] = Field(
-        9092, description="port for Asterisk's AudioSocket, at the same host; 0 takes a free one, off opens none"
-    )
-    audiosocket_networks: str = Field(
-        "127.0.0.0/8,::1/128",
-        description="networks, comma-separated, from where AudioSocket calls may come unannounced; off = none",
+    audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")
+    rtp_ports: str = Field("40000-40999", description="UDP ports for plain RTP and SIPREC, two a leg: FIRST-LAST")
+    rtp_host: str | None = Field(None, description="address that RTP ports listen on; host when unset")
+    rtp_public_host: str | None = Field(
+        None, description="address that RTP senders are told; where rtp_host listens when unset"
     )
     twilio_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Twilio-Signature")
     signalwire_signing_key: SecretStr | None = Field(
@@ -126,11 +125,19 @@ class Settings(BaseSettings):
             ice_servers(value.get_secret_value())
         return value
 
-    @field_validator("audiosocket_networks")
+    @field_validator("rtp_ports")
     @classmethod
-    def _audiosocket_networks(cls, value: str) -> str:
-        networks_of(value)  # a ValueError says what is wrong with it
+    def _rtp_ports(cls, value: str) -> str:
+        first, dash, last = value.partition("-")
+        if not (dash and first.isdecimal() and last.isdecimal() and 1024 <= int(first) < int(last) <= 65535):
+            raise ValueError("must be like 40000-40999, from 1024 to 65535")
         return value
+
+    @property
+    def rtp_port_range(self) -> range:
+        """The even ones: RTP's, each with RTCP's above it (RFC 3550 §11)."""
+        first, _, last = self.rtp_ports.partition("-")
+        return range(int(first) + int(first) % 2, int(last), 2)
 
     @field_validator("events_url")
     @classmethod
@@ -189,12 +196,6 @@ def _fault(found: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in found["loc"]) or "settings"
     message = str(found["msg"]).removeprefix("Value error, ")
     return f"{PREFIX}{where.upper()}: {message}" if found["loc"] else message
-
-
-def networks_of(listed: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """Addresses and networks, comma-separated; `off` is none. Raises ValueError for what is neither."""
-    items = [] if listed.strip().lower() == "off" else [item.strip() for item in listed.split(",")]
-    return tuple(ipaddress.ip_network(item, strict=False) for item in items if item)
 
 
 def is_loopback(host: str) -> bool:

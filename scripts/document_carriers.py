@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from bridge.dialects import DIALECTS, in_markdown
+from bridge.dialects import all_rows, in_markdown
 
 README: Final = Path(__file__).parent.parent / "README.md"
 
@@ -17,7 +17,7 @@ def readme(text: str) -> str:
     """The README with its table made anew."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = in_markdown(DIALECTS.values(), page="[{title}](docs/carriers/{name}.md)")
+    table = in_markdown(all_rows(), page="[{title}](docs/carriers/{name}.md)")
     return f"{before}{BEGIN}{table}{END}{after}"
 
 

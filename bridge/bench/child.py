@@ -35,7 +35,6 @@ async def child_server(settings: Mapping[str, str]) -> AsyncIterator[Server]:
             "CALLBRIDGE_BOOTSTRAP_KEY": key,
             "CALLBRIDGE_LOG_LEVEL": "warning",
             "CALLBRIDGE_MAX_CALLS": "10000",
-            "CALLBRIDGE_AUDIOSOCKET_PORT": "off",
             **settings,
         }
         log = Path(folder) / "server.log"

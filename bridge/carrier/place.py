@@ -1,4 +1,4 @@
-"""Placing a call: the carrier's messages over a real WebSocket (in one dialect TCP), each when it is due."""
+"""Placing a call: the carrier's messages over a real WebSocket, each when it is due."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socket import SHUT_RDWR
-from typing import Final, TypeAlias
-from urllib.parse import urlsplit
+from typing import Final
 
 import aiohttp
 import numpy as np
@@ -18,7 +17,6 @@ import numpy.typing as npt
 from bridge.carrier.audio import EncodedAudio
 from bridge.carrier.faults import NO_FAULTS, Faults, disturb
 from bridge.carrier.side import CarrierSide, Key, Message, Timed, conversation
-from bridge.carrier.tcp import SCHEME, TcpLine
 from bridge.errors import CallRefusedError
 from bridge.ports import Clock
 
@@ -30,9 +28,6 @@ NO_CODE: Final = 1005
 
 BREATH: Final = 32
 """Messages sent in one go before other calls of this process get their turn, when the call is behind its time."""
-
-
-Socket: TypeAlias = aiohttp.ClientWebSocketResponse | TcpLine
 
 
 @dataclass(slots=True)
@@ -100,7 +95,7 @@ async def place_call(
         socket = await _dial(session, url, {**side.headers(url), **(headers or {})}, subprotocols)
         listening = asyncio.create_task(_listen(socket, report))
         try:
-            async for timed in _paced(line, manner.speed, clock, report):
+            async for timed in paced(line, manner.speed, clock, report):
                 if listening.done():
                     break
                 await _send(socket, timed, clock, report)
@@ -122,9 +117,7 @@ async def place_call(
 
 async def _dial(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], subprotocols: Sequence[str]
-) -> Socket:
-    if urlsplit(url).scheme == SCHEME:
-        return await TcpLine.dial(url)
+) -> aiohttp.ClientWebSocketResponse:
     try:
         return await session.ws_connect(url, headers=headers, protocols=subprotocols)
     except aiohttp.WSServerHandshakeError as error:
@@ -137,7 +130,7 @@ def _phrase(status: int) -> str:
     return next((known.phrase for known in HTTPStatus if known == status), "")
 
 
-async def _paced(line: Iterable[Timed], speed: float, clock: Clock, report: CallReport) -> AsyncIterator[Timed]:
+async def paced(line: Iterable[Timed], speed: float, clock: Clock, report: CallReport) -> AsyncIterator[Timed]:
     """Each message when it is due. One that is behind its time goes at once: nothing is skipped."""
     began = clock.monotonic()
     for number, timed in enumerate(line):
@@ -151,7 +144,7 @@ async def _paced(line: Iterable[Timed], speed: float, clock: Clock, report: Call
         yield timed
 
 
-async def _send(socket: Socket, timed: Timed, clock: Clock, report: CallReport) -> None:
+async def _send(socket: aiohttp.ClientWebSocketResponse, timed: Timed, clock: Clock, report: CallReport) -> None:
     """Sending waits while the other side does not read: what it does to a real carrier shows in `behind_s`."""
     if timed.frame is not None and math.isnan(report.sent[timed.frame]):
         report.sent[timed.frame] = clock.now()
@@ -165,7 +158,7 @@ async def _send(socket: Socket, timed: Timed, clock: Clock, report: CallReport) 
     report.messages_sent += 1
 
 
-async def _listen(socket: Socket, report: CallReport) -> None:
+async def _listen(socket: aiohttp.ClientWebSocketResponse, report: CallReport) -> None:
     while True:
         message = await socket.receive()
         if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
@@ -178,11 +171,8 @@ async def _listen(socket: Socket, report: CallReport) -> None:
             return
 
 
-def _cut(socket: Socket) -> None:
+def _cut(socket: aiohttp.ClientWebSocketResponse) -> None:
     """As a network fails: the connection ends, and no closing frame says so."""
-    if isinstance(socket, TcpLine):
-        socket.cut()
-        return
     line = socket.get_extra_info("socket")
     if line is not None:
         line.shutdown(SHUT_RDWR)

@@ -8,61 +8,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import click
 
 from bridge.carrier.audio import CallAudio, read_call
 from bridge.carrier.place import CallReport, Manner, place_call
+from bridge.carrier.place_rtp import SCHEME, destinations, legs_for, place_rtp_call
+from bridge.carrier.rtp import RtpSide
 from bridge.carrier.side import Dialled, encode_for
-from bridge.carrier.tcp import SCHEME
 from bridge.cli import example
 from bridge.cli.progress import audio_bar
 from bridge.clock import SystemClock
-from bridge.dialects import DIALECTS, Dialect, Frames
+from bridge.dialects import DIALECTS, OTHER_WAYS, Dialect
 from bridge.model.stream import MediaFormat
 
+USUAL: Final = "twilio"
 NORMAL_CLOSES: Final = frozenset({1000, 1005})
 """Said in so many words, or a closing frame without a code."""
 
 
 def _address(_context: click.Context, _option: click.Parameter, given: str) -> str:
     url = urlsplit(given)
-    if url.scheme not in {"ws", "wss", SCHEME} or not url.netloc:
-        raise click.BadParameter(
-            f"{given!r} is not like wss://calls.example.org/v1/media/twilio, or {SCHEME}://HOST:PORT for AudioSocket"
-        )
+    if url.scheme == SCHEME:
+        destinations(given)
+    elif url.scheme not in {"ws", "wss"} or not url.netloc:
+        raise click.BadParameter(f"{given!r} is not like wss://calls.example.org/v1/media/twilio or rtp://host:40000")
     return given
-
-
-def _check_dialect(url: str, dialect: Dialect, params: Sequence[str]) -> None:
-    """Raises BadParameter for what the dialect cannot be spoken to, or cannot carry."""
-    address, over_tcp = urlsplit(url), dialect.frames is Frames.TCP
-    if over_tcp != (address.scheme == SCHEME):
-        raise click.BadParameter(f"{dialect.title} is not spoken at {address.scheme}://", param_hint="--to")
-    if over_tcp and params:
-        raise click.BadParameter(
-            f"{dialect.title} carries none: announce the call with POST /v1/audiosocket, and call with its UUID "
-            f"({SCHEME}://HOST:PORT/UUID)",
-            param_hint="--param",
-        )
-
-
-def _uuid_in(url: str) -> str | None:
-    """The call's id, where the address names it, as Asterisk's `Dial(AudioSocket/HOST:PORT/UUID)` does."""
-    named = urlsplit(url).path.strip("/")
-    if urlsplit(url).scheme != SCHEME or not named:
-        return None
-    try:
-        return UUID(named).hex
-    except ValueError:
-        raise click.BadParameter(f"{named!r} is no UUID", param_hint="--to") from None
 
 
 def _carriers() -> str:
     """The table of dialects, for `--help`."""
     rows = (f"  {row.name:<12}{row.title} ({row.frames}): {row.summary}" for row in DIALECTS.values())
-    return "\b\nDialects:\n" + "\n".join(rows) + "\n\n"
+    rtp = OTHER_WAYS[SCHEME]
+    return "\b\nDialects:\n" + "\n".join([*rows, f"  {rtp.name:<12}{rtp.title}: {rtp.summary}"]) + "\n\n"
 
 
 @click.command(
@@ -71,6 +49,7 @@ def _carriers() -> str:
         "callbridge play call.wav --to ws://127.0.0.1:8080/v1/media/twilio --token $KEY",
         "callbridge play call.wav --to wss://calls.example.org/v1/media/twilio --secret $TWILIO_AUTH_TOKEN \\",
         "    --param call_id=demo-1 --param metadata.queue=sales",
+        "callbridge play call.wav --to rtp://127.0.0.1:40000,40002",
     )
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -80,13 +59,12 @@ def _carriers() -> str:
     required=True,
     metavar="URL",
     callback=_address,
-    help="Where the call goes: ws://…, wss://… or tcp://…",
+    help="Where the call goes: ws://…, wss://… or rtp://…",
 )
 @click.option(
     "--dialect",
-    type=click.Choice(list(DIALECTS)),
-    default="twilio",
-    show_default=True,
+    type=click.Choice([*DIALECTS, SCHEME]),
+    show_default="twilio; rtp to an address of rtp://",
     help="Which carrier to be.",
 )
 @click.option(
@@ -102,7 +80,7 @@ def command(
     *,
     file: Path,
     url: str,
-    dialect: str,
+    dialect: str | None,
     codec: str | None,
     speed: float,
     params: tuple[str, ...],
@@ -113,19 +91,20 @@ def command(
 
     Prints what the other side sent back. Status 0: the call was taken to its end; 1: it was refused or cut off.
     """
-    _check_dialect(url, DIALECTS[dialect], params)
+    over_rtp = url.startswith(f"{SCHEME}:")
+    if dialect is not None and over_rtp != (dialect == SCHEME):
+        raise click.UsageError("the dialect rtp and an address that begins with rtp:// go together")
     recording = read_call(file)
     call = Dialled(
-        legs=tuple(recording.legs),
-        parameters=dict(_pair(given) for given in params),
-        token=token,
-        secret=secret,
+        legs=tuple(recording.legs), parameters=dict(_pair(given) for given in params), token=token, secret=secret
     )
-    if (uuid := _uuid_in(url)) is not None:
-        call = replace(call, carrier_call_id=uuid)
+    if over_rtp:
+        _tell_sent(asyncio.run(_play_rtp(url, recording, call, codec, speed)))
+        return
+    spoken = DIALECTS[dialect or USUAL]
     if codec is not None:
-        call = replace(call, media_format=_coded(codec, DIALECTS[dialect].speak(call).offered))
-    report = asyncio.run(_play(url, recording, DIALECTS[dialect], call, speed))
+        call = replace(call, media_format=_coded(codec, spoken.speak(call).offered))
+    report = asyncio.run(_play(url, recording, spoken, call, speed))
     _tell(report)
     if report.close_code not in NORMAL_CLOSES:
         raise click.exceptions.Exit(1)
@@ -144,6 +123,28 @@ async def _play(url: str, recording: CallAudio, dialect: Dialect, call: Dialled,
             subprotocols=dialect.subprotocols,
             progress=lambda milliseconds: sent(int(milliseconds)),
         )
+
+
+async def _play_rtp(url: str, recording: CallAudio, call: Dialled, codec: str | None, speed: float) -> CallReport:
+    where = destinations(url)
+    call = replace(call, legs=legs_for(call.legs, len(where)))
+    if codec is not None:
+        call = replace(call, media_format=_coded(codec, RtpSide.offered))
+    side = RtpSide(call)
+    audio = encode_for(side, recording)
+    with audio_bar("Calling", audio.duration_ms) as sent:
+        return await place_rtp_call(
+            dict(zip(call.legs, where, strict=True)),
+            audio,
+            side,
+            clock=SystemClock(),
+            manner=Manner(speed=speed),
+            progress=lambda milliseconds: sent(int(milliseconds)),
+        )
+
+
+def _tell_sent(report: CallReport) -> None:
+    click.echo(f"{report.messages_sent} packets sent", err=True)
 
 
 def _tell(report: CallReport) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from bridge import __version__
-from bridge.dialects import DIALECTS, in_markdown
+from bridge.dialects import all_rows, in_markdown
 from bridge.errors import BridgeError, ForbiddenError, InvalidRequestError, NotFoundError, UnauthorisedError
 from bridge.model.events import BODIES
 from bridge.web.problems import Problem
@@ -40,8 +40,8 @@ def document(routes: Iterable[AnyRoute]) -> dict[str, Any]:
             "version": __version__,
             "description": (
                 "Phone calls in, live captions, transcripts and signed webhooks out.\n\n"
-                "Calls come in over WebSockets, which this document cannot describe:\n\n"
-                + in_markdown(DIALECTS.values())
+                "Calls come in over WebSockets, which this document cannot describe, and in other ways:\n\n"
+                + in_markdown(all_rows())
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },

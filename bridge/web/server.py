@@ -11,7 +11,6 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.web import (
-    audiosocket,
     calls,
     deliveries,
     health,
@@ -20,6 +19,7 @@ from bridge.web import (
     live,
     media,
     pages,
+    rtp,
     transcriptions,
     webhooks,
     whip,
@@ -30,6 +30,7 @@ from bridge.web.observe import observe, shut_doors
 from bridge.web.openapi import document
 from bridge.web.problems import answer_problems
 from bridge.web.route import MAX_BODY, Route
+from bridge.web.rtp_calls import RTP_CALLS, RtpCalls
 from bridge.web.voice import routes as voice
 
 TABLE: Final[tuple[Route[Any, Any], ...]] = (
@@ -41,7 +42,7 @@ TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *keys.ROUTES,
     *languages.ROUTES,
     *whip.ROUTES,
-    *audiosocket.ROUTES,
+    *rtp.ROUTES,
     *health.ROUTES,
     *pages.ROUTES,
 )
@@ -65,7 +66,7 @@ def application(opening: Opening) -> web.Application:
         """Callers first: their last words are still shown to whoever watches."""
         context = app[CONTEXT]
         context.leaving.set()
-        await asyncio.gather(media.leave(app), whip.leave(app))
+        await asyncio.gather(media.leave(app), whip.leave(app), app[RTP_CALLS].leave())
         await until_idle(context, LAST_WORDS_S)
         context.closing.set()
 
@@ -73,9 +74,9 @@ def application(opening: Opening) -> web.Application:
     app.cleanup_ctx.append(opened)
     app.on_response_prepare.append(shut_doors)
     app.on_shutdown.append(leave)
+    app[RTP_CALLS] = RtpCalls()
     app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
     app.router.add_routes(route.as_aiohttp() for route in TABLE)
-    app[audiosocket.ANNOUNCEMENTS] = audiosocket.Announcements()
     media.add_routes(app)
     whip.add_routes(app)
     voice.add_routes(app)

@@ -81,9 +81,6 @@ EXAMPLES: Final = {
     "revoke_key": Example(path="/v1/keys/{key}"),
     "create_token": Example(path="/v1/tokens", status=201, body={"identity": "desk", "scopes": ["calls:read"]}),
     "list_languages": Example(path="/v1/languages"),
-    "announce_audiosocket": Example(
-        path="/v1/audiosocket", status=201, body={"language": "en", "metadata": {"queue": "sales"}}
-    ),
     "publish": Example(path="/v1/whip?metadata.desk=7", status=201, sent=("application/sdp", OFFER)),
     "trickle": Example(
         path="/v1/whip/{session}",
@@ -91,6 +88,9 @@ EXAMPLES: Final = {
         sent=("application/trickle-ice-sdpfrag", "m=audio 9 RTP/AVP 0\r\na=mid:0\r\n"),
     ),
     "hang_up": Example(path="/v1/whip/{session}"),
+    "open_rtp": Example(path="/v1/rtp", status=201, body={"codec": "opus"}),
+    "get_rtp": Example(path="/v1/rtp/{rtp}"),
+    "close_rtp": Example(path="/v1/rtp/{rtp}", status=204),
     "healthz": Example(path="/healthz"),
     "readyz": Example(path="/readyz"),
     "metrics_text": Example(path="/metrics"),
@@ -141,7 +141,8 @@ async def test_every_operation_is_answered_as_documented(shop: HttpServer, opera
     (delivery,) = await shop.deliveries("we_1")
     keys = await shop.store.keys("acme")
     session = await publisher(shop) if "{session}" in example.path else ""
-    address = example.path.format(delivery=delivery.id, key=keys[0].id, session=session)
+    rtp = (await shop.json("POST", "/v1/rtp", status=201))["id"] if "{rtp}" in example.path else ""
+    address = example.path.format(delivery=delivery.id, key=keys[0].id, session=session, rtp=rtp)
     if example.upgrade:
         async with shop.socket(address) as live:
             assert not live.closed
@@ -165,7 +166,7 @@ async def test_every_operation_is_answered_as_documented(shop: HttpServer, opera
 async def test_every_body_that_is_documented_is_wanted(shop: HttpServer, operation: str) -> None:
     """An unknown field is 422 where a body is read; an unknown parameter is 422 wherever somebody must be known."""
     method, _, told = OPERATIONS[operation]
-    path = EXAMPLES[operation].path.partition("?")[0].format(delivery="x", key="x", session="x")
+    path = EXAMPLES[operation].path.partition("?")[0].format(delivery="x", key="x", session="x", rtp="x")
     if "application/json" in told.get("requestBody", {}).get("content", {}):
         error = await shop.fault(method, path, status=422, json={"colour": "red"})
         assert "colour" in error["details"]["fields"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.dialects import DIALECTS, Frames, Proof, in_markdown
+from bridge.dialects import DIALECTS, OTHER_WAYS, Proof, all_rows, in_markdown
 from bridge.settings import PREFIX, Settings
 from bridge.web.openapi import document
 from bridge.web.voice.table import VOICES
@@ -22,24 +22,20 @@ def test_the_readmes_table_is_up_to_date() -> None:
     """It is made from the dialects themselves: `make docs`."""
     text = README.read_text("utf-8")
     assert readme(text) == text
-    assert all(f"docs/carriers/{name}.md" in text for name in DIALECTS)
+    assert all(f"docs/carriers/{row.name}.md" in text for row in all_rows())
 
 
 def test_the_api_document_has_the_table() -> None:
     """/docs shows where calls come in, which OpenAPI has no word for."""
-    assert in_markdown(DIALECTS.values()) in document([])["info"]["description"]
+    assert in_markdown(all_rows()) in document([])["info"]["description"]
 
 
 @EVERY_DIALECT
 def test_a_page_for_each(dialect: object) -> None:
     """It names the stream's address, the webhook's where there is one, and the call that tries it."""
     page = (PAGES / f"{dialect.name}.md").read_text("utf-8")
-    if dialect.frames is Frames.TCP:
-        public, here = "calls.example.org:9092", "tcp://127.0.0.1:9092"
-    else:
-        public, here = f"wss://calls.example.org{dialect.path}", f"ws://127.0.0.1:8080{dialect.path}"
-    assert public in page
-    assert f"--to {here} --dialect {dialect.name}" in page
+    assert f"wss://calls.example.org{dialect.path}" in page
+    assert f"--to ws://127.0.0.1:8080{dialect.path} --dialect {dialect.name}" in page
     if dialect.name in {voice.dialect for voice in VOICES}:
         assert f"/v1/{dialect.name}/voice" in page
     if Proof.BASIC in dialect.proofs:
@@ -48,7 +44,7 @@ def test_a_page_for_each(dialect: object) -> None:
 
 def test_no_page_without_a_dialect() -> None:
     """A carrier that was taken away leaves no page behind."""
-    assert {page.stem for page in PAGES.glob("*.md")} == set(DIALECTS)
+    assert {page.stem for page in PAGES.glob("*.md")} == {*DIALECTS, *OTHER_WAYS}
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
