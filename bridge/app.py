@@ -28,8 +28,10 @@ from bridge.ports import Clock, Engine, Store
 from bridge.recognise.local import LocalEngine, cores, open_engine
 from bridge.recognise.scheduler import Scheduler
 from bridge.recovery import Recovery
+from bridge.retention import Retention
 from bridge.settings import Settings
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
+from bridge.spool.kept import forget
 from bridge.spool.shelf import Shelf
 from bridge.spool.spool import Spool
 from bridge.store.cipher import Cipher, secret_keys
@@ -136,6 +138,14 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         taking_up = asyncio.create_task(transcriptions.run(spool.alone), name="recordings")
         stack.push_async_callback(_stopped, taking_up)
         stack.callback(asyncio.create_task(_watch_loop(clock), name="event loop lag").cancel)
+        retention = Retention(
+            store=store,
+            folder=settings.spool_dir,
+            clock=clock,
+            keep_calls_days=settings.keep_calls_days,
+            keep_recordings_days=settings.keep_recordings_days,
+        )
+        stack.push_async_callback(_stopped, asyncio.create_task(retention.run(), name="retention"))
         yield Context(
             settings=settings,
             clock=clock,
@@ -144,6 +154,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             calls=calls,
             transcriber=transcriptions,
             auth=Auth(settings=settings, keys=store, signer=TokenSigner(signing, clock)),
+            forget=_forgetting(settings.spool_dir),
             checks={
                 "database": partial(_check_store, store, journal),
                 "engine": partial(_check_engine, engine),
@@ -225,6 +236,13 @@ def _make_spool(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(f"CALLBRIDGE_SPOOL_DIR: cannot make {folder}: {error.strerror}") from error
+
+
+def _forgetting(folder: Path) -> Callable[[str], Awaitable[None]]:
+    async def forget_call(call_id: str) -> None:
+        await asyncio.to_thread(forget, folder, call_id)
+
+    return forget_call
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

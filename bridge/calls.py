@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bridge.call import Call, CallOptions, Told
-from bridge.errors import CapacityError, ConflictError
+from bridge.errors import CapacityError, ConflictError, NotFoundError
 from bridge.line import Line
 from bridge.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_STARTED
 from bridge.model.stream import Leg, StreamItem, StreamStarted
@@ -195,6 +195,11 @@ class Calls:
             if tape is not None:
                 tape.finish()
         except Exception as error:
+            if call.ended.is_set() and _is_gone(error):
+                log.info("the call was deleted before its text was settled")
+                if tape is not None:
+                    tape.discard()
+                return
             log.exception("call could not be told")
             if tape is not None and isinstance(error, ConflictError):
                 tape.discard()
@@ -202,6 +207,13 @@ class Calls:
         finally:
             CALLS_ENDED.labels(call.started.carrier, call.reason).inc()
             call.ended.set()
+
+
+def _is_gone(error: BaseException) -> bool:
+    """Whether the store knows the call no more, and nothing else is wrong."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_gone, error.exceptions))
+    return isinstance(error, NotFoundError)
 
 
 async def _taped(items: AsyncIterator[StreamItem], tape: Tape | None) -> AsyncIterator[StreamItem]:

@@ -232,6 +232,13 @@ class CallStore(Protocol):
         """The call, its transcript, events and deliveries. Raises NotFoundError; ConflictError while in progress."""
         ...
 
+    async def expire(self, ended_before: float, *, limit: int) -> Sequence[str]:
+        """Delete up to `limit` calls of any tenant that ended before then, the oldest first, and old test messages.
+
+        The ids of the calls; fewer than `limit` when no more are left. Who asks at the same time gets others.
+        """
+        ...
+
 
 class Outbox(Protocol):
     """Webhook deliveries, from due to done."""

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     max_calls: Literal["auto"] | int = Field(
         "auto", description="calls at once; auto is what the machine was measured to hold"
     )
+    keep_calls_days: float | None = Field(
+        None, gt=0, description="days after its end that a call is deleted: words, events, deliveries, recording"
+    )
+    keep_recordings_days: float | None = Field(
+        None, gt=0, description="days after its end that a call's recording is deleted; with the call at the latest"
+    )
     record: bool = Field(False, description="keep the audio of finished calls")
     recording_max_mb: int = Field(1000, ge=1, description="how large a recording may be that is sent in or fetched")
     recordings_waiting: int = Field(100, ge=1, description="recordings that may wait to be put into words")

@@ -199,6 +199,8 @@ class Journal:
                 await self._keep(part)
             if len(batch) == 1:
                 self._refuse(batch[0], error)
+                if isinstance(error, NotFoundError):  # deleted before its text was settled
+                    await self._board.finish(batch[0].call.tenant, batch[0].call.call_id)
             return
         await self._board.show(events)
         for event in events:
@@ -239,10 +241,10 @@ class Journal:
                 return
 
     def _refuse(self, waiting: _Waiting, error: Exception) -> None:
-        """The store will never take this; its call goes on, unless this was to begin or to end it."""
+        """The store will never take this; its call goes on, unless this was to begin or to end it, or it is deleted."""
         kind = "settled" if waiting.body is None else waiting.body.type
         log.error("store does not take an event", call_id=waiting.call.call_id, type=kind, error=str(error))
-        if waiting.body is None or isinstance(waiting.body, CallStarted):
+        if waiting.body is None or isinstance(waiting.body, CallStarted) or isinstance(error, NotFoundError):
             self._close(waiting.call)
         self._fail([waiting], error)
 

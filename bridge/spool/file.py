@@ -9,7 +9,6 @@ NAME.damaged  nothing that this version can read
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -19,6 +18,7 @@ import structlog
 
 from bridge.errors import SpoolError
 from bridge.model.stream import StreamStarted
+from bridge.spool.kept import DAMAGED, UNFINISHED, kept_name
 from bridge.spool.locks import in_use, lock, sync_folder
 from bridge.spool.reading import read_header
 from bridge.spool.record import Header, opening
@@ -26,9 +26,6 @@ from bridge.spool.record import Header, opening
 log = structlog.get_logger(__name__)
 
 BEING_MADE: Final = ".new"
-UNFINISHED: Final = ".tape"
-KEPT: Final = ".kept"
-DAMAGED: Final = ".damaged"
 
 
 class TapeFile:
@@ -117,8 +114,10 @@ def _left(path: Path, *, keep: bool) -> LeftTape | None:
 def _put_away(path: Path, call_id: str, *, keep: bool) -> None:
     try:
         if keep:
-            path.rename(path.with_name(hashlib.sha256(call_id.encode()).hexdigest()[:32] + KEPT))
+            path.rename(path.with_name(kept_name(call_id)))
         else:
             path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass  # the call was deleted, and its recording with it
     except OSError as error:
         log.warning("a spool file could not be put away", file=path.name, reason=error.strerror)

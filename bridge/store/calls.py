@@ -14,6 +14,8 @@ from bridge.model.words import Segment
 from bridge.ports import Page
 from bridge.store import codec, listing, tables
 from bridge.store.appending import append, lock_calls
+from bridge.store.database import Database
+from bridge.store.numbers import first_number
 from bridge.store.part import Part
 from bridge.store.payloads import ended_payload
 from bridge.store.reading import own_call, transcripts
@@ -91,6 +93,30 @@ class SqlCalls(Part):
             connection.execute(delete(tables.calls).where(tables.calls.c.number == row["number"]))  # the rest goes too
 
         await self._db.write(work)
+
+    async def expire(self, ended_before: float, *, limit: int) -> Sequence[str]:
+        return await self._db.write(lambda connection: _expire(connection, self._db, ended_before, limit))
+
+
+def _expire(connection: Connection, database: Database, ended_before: float, limit: int) -> Sequence[str]:
+    """A call's number says when it began: those of all that ended before then come first."""
+    old = (
+        select(tables.calls.c.number, tables.calls.c.call_id)
+        .where(tables.calls.c.number < first_number(ended_before), tables.calls.c.ended_at < ended_before)
+        .order_by(tables.calls.c.number)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    found = connection.execute(old).mappings().all()
+    for row in found:
+        database.terms.remove(connection, row["number"])
+    numbers = [row["number"] for row in found]
+    connection.execute(delete(tables.calls).where(tables.calls.c.number.in_(numbers)))  # the rest goes too
+    deliveries = tables.deliveries.c
+    connection.execute(
+        delete(tables.deliveries).where(deliveries.call_id.is_(None), deliveries.created_at < ended_before)
+    )
+    return [row["call_id"] for row in found]
 
 
 def _settle(connection: Connection, call_id: str, now: float) -> bool:

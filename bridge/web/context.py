@@ -16,6 +16,10 @@ Check = Callable[[], Awaitable[None]]
 """A readiness check: returns when all is well, raises BridgeError that says what is not."""
 
 
+async def _nothing_to_forget(_call_id: str) -> None:
+    """Of a server without a spool."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The running server's parts, opened by `app.py` before the first request and closed after the last."""
@@ -31,6 +35,8 @@ class Context:
     """By name, what `/readyz` asks."""
     patience_s: float = 10
     """How long a live subscriber may take to accept one event before it is cut."""
+    forget: Callable[[str], Awaitable[None]] = _nothing_to_forget
+    """Deletes all audio of a call, by its id. Raises SpoolError."""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server begins to shut down: not ready any more, no new calls."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)

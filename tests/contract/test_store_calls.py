@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import text
 
 from bridge.errors import ConflictError, InvalidRequestError, NotFoundError
 from bridge.model.events import MediaGap
-from bridge.model.records import CallFilter, CallStatus, DeliveryStatus
+from bridge.model.records import CallFilter, CallStatus, Delivery, DeliveryStatus
 from bridge.model.stream import Leg
 from bridge.ports import Store
 from tests.contract.builders import an_endpoint
@@ -221,6 +222,44 @@ async def test_deleting_a_call_leaves_nothing(store: Store) -> None:
     await store.append(Story("call-1").tell(started(), final(1, "nothing of note"), ended()))
     found = await store.calls("acme", CallFilter(text="secret"), cursor=None, limit=10)
     assert [call.call_id for call in found.calls] == ["call-2"]
+
+
+async def test_old_calls_expire(store: Store) -> None:
+    """Those that ended before a moment go, of every tenant, the oldest first and so many at a time; all of theirs with
+    them. Calls that ended later or go on stay, and so do their deliveries.
+    """
+    await store.create_endpoint(an_endpoint(events=("*",)))
+    await store.create_endpoint(an_endpoint("we_other", "other", events=("*",)))
+    for number, tenant in enumerate(["acme", "other", "acme", "acme"]):
+        story = Story(f"c{number}", tenant, at=START + 10 * number)
+        await store.append(story.tell(started(), final(1, f"secret {number}"), ended()))
+    await store.append(Story("live", at=START).tell(started(), final(1, "secret live")))
+    test = Delivery(
+        id="msg_test", tenant="acme", endpoint_id="we_1", call_id="", type="test", payload={},
+        status=DeliveryStatus.PENDING, created_at=START, due_at=START,
+    )  # fmt: skip
+    await store.add(test)
+
+    before = START + 32  # c3 ends at that moment
+    assert await store.expire(before, limit=2) == ["c0", "c1"]
+    assert await store.expire(before, limit=2) == ["c2"]
+    assert await store.expire(before, limit=2) == []
+    found = await store.calls("acme", CallFilter(text="secret"), cursor=None, limit=9)
+    assert [call.call_id for call in found.calls] == ["c3"]
+    assert (await store.call("acme", "live")).status is CallStatus.IN_PROGRESS
+    assert {delivery.call_id for delivery in await store.deliveries("acme", "we_1", limit=99)} == {"c3", "live"}
+    assert await store.deliveries("other", "we_other", limit=99) == []
+    for table, count in (("call_terms", 1), ("calls", 2), ("segments", 2), ("events", 5)):
+        counted = text(f"SELECT count(*) FROM {table}")  # noqa: S608
+        assert await store._db.read(lambda connection, q=counted: connection.execute(q).scalar()) == count, table  # type: ignore[attr-defined]
+
+
+async def test_servers_expire_side_by_side(store: Store) -> None:
+    """Each call is deleted by one of those that ask at once, and none is left."""
+    for number in range(12):
+        await store.append(Story(f"c{number}", at=START + number).tell(started(), ended()))
+    gone = await asyncio.gather(*(store.expire(START + 100, limit=5) for _ in range(4)))
+    assert sorted(call_id for ids in gone for call_id in ids) == sorted(f"c{n}" for n in range(12))
 
 
 async def test_a_tenant_sees_its_own_alone(store: Store) -> None:

@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from bridge.calls import Calls
 from bridge.clock import SystemClock
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
-from bridge.errors import ConflictError
+from bridge.errors import ConflictError, NotFoundError
 from bridge.model.events import CallDegraded, CallEnded, CallStarted, DtmfReceived, Event, MediaGap
 from bridge.model.records import CallStatus, DeliveryStatus
 from bridge.model.stream import (
@@ -31,8 +31,9 @@ from bridge.model.stream import (
     StreamStarted,
     StreamStopped,
 )
-from bridge.ports import Decoded, DecodeJob, Store
+from bridge.ports import Decoded, DecodeJob, Store, Urgency
 from bridge.recovery import Recovery
+from bridge.spool.kept import forget
 from bridge.spool.spool import Spool
 from tests.contract.builders import an_endpoint
 from tests.receiver import until
@@ -367,3 +368,42 @@ async def test_an_id_is_its_calls_until_it_has_ended(sqlite_store: Store, folder
 async def no_items() -> AsyncIterator[StreamItem]:
     return
     yield
+
+
+class SecondThoughts(ToneEngine):
+    """Hears everything otherwise when it is settled, which it does once it is let."""
+
+    def __init__(self) -> None:
+        self.may_settle = asyncio.Event()
+
+    async def decode(self, job: DecodeJob) -> Decoded | None:
+        found = await super().decode(job)
+        if job.urgency is not Urgency.SETTLE or found is None:
+            return found
+        await self.may_settle.wait()
+        words = tuple(replace(word, text=f"{word.text}x") for word in found.words)
+        return replace(found, text=" ".join(word.text for word in words), words=words)
+
+
+async def test_a_call_that_is_deleted_while_it_is_settled(sqlite_store: Store, folder: Path) -> None:
+    """Nothing of it comes back: no event, no recording, no call at the next start; its id is free again."""
+    engine = SecondThoughts()
+    async with Process(sqlite_store, folder, engine=engine, keep=True) as process:
+        items = [*conversation(), StreamStopped(reason="hangup")]
+
+        async def line() -> AsyncIterator[StreamItem]:
+            for item in items:
+                yield item
+
+        await process.calls.take(STARTED, line(), tenant="acme")
+        assert not (await sqlite_store.call("acme", "call-1")).settled
+        forget(folder, "call-1")
+        await sqlite_store.delete_call("acme", "call-1")
+        engine.may_settle.set()
+        await process.calls.close()
+        process.journal.open("call-1", "acme")  # not in the way of another
+    assert files(folder) == []
+    async with Process(sqlite_store, folder) as process:
+        await process.recovery.run()
+    with pytest.raises(NotFoundError):
+        await sqlite_store.call("acme", "call-1")
