@@ -37,6 +37,7 @@ from bridge.spool.spool import Spool
 from bridge.store.cipher import Cipher, secret_keys
 from bridge.store.sql import open_store
 from bridge.transcriptions import TranscriptionOptions, Transcriptions
+from bridge.web import audiosocket
 from bridge.web.auth import Auth, TokenSigner
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import first_of, until_idle
@@ -174,16 +175,21 @@ async def serve(
     app = build(settings, clock, engine)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SETTLING_GRACE_S)
     signals = _Signals()
+    asterisk: asyncio.Server | None = None
     try:
         await runner.setup()
         context = app[CONTEXT]
-        await ready(await _listen(runner, settings), context)
+        url = await _listen(runner, settings)
+        asterisk = await _listen_for_asterisk(app, settings)
+        await ready(url, context)
         await signals.first.wait()
         log.info("draining", calls=context.calls.active(), grace_s=settings.drain_grace_s)
         context.leaving.set()
         await first_of(until_idle(context, settings.drain_grace_s), signals.second.wait())
     finally:
         signals.forget()
+        if asterisk is not None:
+            asterisk.close()
         await runner.cleanup()
     log.info("stopped")
 
@@ -213,12 +219,35 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> str:
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
     except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
-        raise SetupError(f"cannot listen on {where}: {why}; --port or CALLBRIDGE_PORT chooses another") from error
+        why = _why_not(error, settings.host, settings.port)
+        raise SetupError(f"{why}; --port or CALLBRIDGE_PORT chooses another") from error
     port = runner.addresses[0][1]
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104  # asked, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _listen_for_asterisk(app: web.Application, settings: Settings) -> asyncio.Server | None:
+    """The AudioSocket door. A second server on a machine starts without one, unless its port was asked for.
+
+    Raises SetupError when a port that was asked for cannot be had.
+    """
+    if settings.audiosocket_port == "off":
+        return None
+    try:
+        door = await audiosocket.listen(app, settings.host, settings.audiosocket_port)
+    except OSError as error:
+        why = _why_not(error, settings.host, settings.audiosocket_port)
+        if "audiosocket_port" in settings.model_fields_set:
+            raise SetupError(f"{why}; CALLBRIDGE_AUDIOSOCKET_PORT chooses another, or off") from error
+        log.warning("no AudioSocket calls", reason=f"{why}; CALLBRIDGE_AUDIOSOCKET_PORT chooses another")
+        return None
+    log.info("AudioSocket calls", port=door.sockets[0].getsockname()[1])
+    return door
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+    return f"cannot listen on {host}:{port}: {why}"
 
 
 def _check(settings: Settings, languages: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from bridge.carrier.audiosocket import AudioSocketSide
 from bridge.carrier.bandwidth import BandwidthSide
 from bridge.carrier.exotel import ExotelSide
 from bridge.carrier.freeswitch import FreeSwitchSide
@@ -21,6 +22,7 @@ from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.carrier.vonage import VonageSide
 from bridge.ingest import plivo_signature, twilio_signature, vonage_signature
+from bridge.ingest.audiosocket import AudioSocketStream
 from bridge.ingest.bandwidth import BandwidthStream
 from bridge.ingest.conversation import Conversation, Handshake
 from bridge.ingest.exotel import ExotelStream
@@ -34,13 +36,17 @@ from bridge.ingest.twilio import TwilioStream
 from bridge.ingest.vonage import VonageStream
 from bridge.settings import Settings
 
+AUDIOSOCKET_PORT: Final = Settings.model_fields["audiosocket_port"].default
+
 
 class Frames(StrEnum):
-    """What a dialect's WebSocket messages are."""
+    """What a dialect's messages are: a WebSocket's, but for one."""
 
     TEXT = "text"
     BINARY = "binary"
     BOTH = "text and binary"
+    TCP = "TCP packets"
+    """No WebSocket: a port of its own."""
 
 
 class Proof(StrEnum):
@@ -57,11 +63,15 @@ class Proof(StrEnum):
     PARAMETER = "token parameter"
     """A custom parameter of the stream's start: nothing is heard before it has been checked."""
     SOURCE = "source address"
+    ANNOUNCED = "announced UUID"
+    """One that was told over HTTP before the call."""
+    NETWORK = "network"
+    """Any call from there: `CALLBRIDGE_AUDIOSOCKET_NETWORKS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One way in which carriers send calls over a WebSocket."""
+    """One way in which carriers send calls."""
 
     name: str
     title: str
@@ -80,7 +90,13 @@ class Dialect:
 
     @property
     def path(self) -> str:
+        """Of its WebSocket."""
         return f"/v1/media/{self.name}"
+
+    @property
+    def place(self) -> str:
+        """Where calls come in, for people."""
+        return f"TCP `:{AUDIOSOCKET_PORT}`" if self.frames is Frames.TCP else f"`{self.path}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +110,11 @@ class OtherWay:
     summary: str
     proofs: tuple[Proof, ...]
 
+    @property
+    def place(self) -> str:
+        """Where calls come in, for people."""
+        return f"`{self.path}`"
+
 
 class Row(Protocol):
     """What both have to show."""
@@ -103,7 +124,7 @@ class Row(Protocol):
     @property
     def title(self) -> str: ...
     @property
-    def path(self) -> str: ...
+    def place(self) -> str: ...
     @property
     def summary(self) -> str: ...
     @property
@@ -137,13 +158,13 @@ def in_markdown(rows: Iterable[Row], *, page: str = "{title}") -> str:
     cells = [
         (
             page.format(title=row.title, name=row.name),
-            f"`{row.path}`",
+            row.place,
             row.summary.replace("<", "\\<"),
             ", ".join(f"`{proof}`" if proof.startswith(("Authorization", "?")) else proof for proof in row.proofs),
         )
         for row in rows
     ]
-    head = "| carrier | path | what comes | how it is let in |\n|---|---|---|---|\n"
+    head = "| carrier | where | what comes | how it is let in |\n|---|---|---|---|\n"
     return head + "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 
@@ -235,6 +256,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             hear=lambda handshake: JambonzStream(handshake.query),
             speak=JambonzSide,
             subprotocols=FORKED[::-1],
+        ),
+        Dialect(
+            name="audiosocket",
+            title="Asterisk AudioSocket",
+            summary="AudioSocket() and ARI's externalMedia: one leg, L16 at 8 to 192 kHz",
+            frames=Frames.TCP,
+            proofs=(Proof.ANNOUNCED, Proof.NETWORK),
+            hear=lambda _handshake: AudioSocketStream(),
+            speak=AudioSocketSide,
         ),
     )
 }

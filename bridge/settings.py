@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -71,7 +71,13 @@ class Settings(BaseSettings):
     ice_servers: SecretStr | None = Field(
         None, description="STUN and TURN servers for WebRTC, comma-separated: stun:host, turn:user:password@host"
     )
-    audiosocket_port: int = Field(9092, ge=0, le=65535, description="Asterisk AudioSocket")
+    audiosocket_port: Literal["off"] | Annotated[int, Field(ge=0, le=65535)] = Field(
+        9092, description="port for Asterisk's AudioSocket, at the same host; 0 takes a free one, off opens none"
+    )
+    audiosocket_networks: str = Field(
+        "127.0.0.0/8,::1/128",
+        description="networks, comma-separated, from where AudioSocket calls may come unannounced; off = none",
+    )
     rtp_ports: str = Field("40000-40999", description="UDP ports for plain RTP and SIPREC, two a leg: FIRST-LAST")
     rtp_host: str | None = Field(None, description="address that RTP ports listen on; host when unset")
     rtp_public_host: str | None = Field(
@@ -145,6 +151,12 @@ class Settings(BaseSettings):
         first, _, last = self.rtp_ports.partition("-")
         return range(int(first) + int(first) % 2, int(last), 2)
 
+    @field_validator("audiosocket_networks")
+    @classmethod
+    def _audiosocket_networks(cls, value: str) -> str:
+        networks_of(value)  # a ValueError says what is wrong with it
+        return value
+
     @field_validator("events_url")
     @classmethod
     def _events_url(cls, value: str) -> str:
@@ -202,6 +214,12 @@ def _fault(found: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in found["loc"]) or "settings"
     message = str(found["msg"]).removeprefix("Value error, ")
     return f"{PREFIX}{where.upper()}: {message}" if found["loc"] else message
+
+
+def networks_of(listed: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """Addresses and networks, comma-separated; `off` is none. Raises ValueError for what is neither."""
+    items = [] if listed.strip().lower() == "off" else [item.strip() for item in listed.split(",")]
+    return tuple(ipaddress.ip_network(item, strict=False) for item in items if item)
 
 
 def is_loopback(host: str) -> bool:

@@ -6,15 +6,17 @@ import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import numpy as np
 
 from bridge.carrier.audio import CallAudio, EncodedAudio, encode
 from bridge.carrier.place import CallReport, Manner, place_call
-from bridge.carrier.side import Dialled
+from bridge.carrier.side import CarrierSide, Dialled
 from bridge.carrier.twilio import TwilioSide
 from bridge.clock import SystemClock
+from bridge.ingest.audiosocket import HEADER
 from bridge.model.stream import Leg
 
 AT_ONCE = Manner(speed=math.inf)
@@ -37,6 +39,18 @@ async def call(
     """A whole call as Twilio places it; `given` are fields of `Dialled`."""
     side = TwilioSide(Dialled(legs=audio.legs, **given))
     return await place_call(url, audio, side, clock=SystemClock(), manner=manner, headers=headers)
+
+
+async def announce(url: str, side: CarrierSide, parameters: Mapping[str, str], *, key: str) -> None:
+    """Tell a server of an AudioSocket call: it carries no parameters, and shows no key."""
+    [named] = side.opening()
+    known = {name: value for name, value in parameters.items() if not name.startswith("metadata.")}
+    metadata = {name.removeprefix("metadata."): value for name, value in parameters.items() if name not in known}
+    body = {"uuid": str(UUID(bytes=named[HEADER.size :])), "metadata": metadata, **known}
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        answer = await session.post(f"{url}/v1/audiosocket", json=body)
+        assert answer.status == 201, await answer.text()
 
 
 @asynccontextmanager

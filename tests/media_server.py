@@ -11,13 +11,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.clock import SystemClock
+from bridge.dialects import Dialect, Frames
 from bridge.errors import BridgeError, CapacityError
 from bridge.model.records import ApiKey
 from bridge.model.stream import MediaChunk, StreamItem, StreamStarted, StreamStopped
 from bridge.ports import Clock
 from bridge.pulse import Pulse
 from bridge.settings import Settings
-from bridge.web import media, whip
+from bridge.web import audiosocket, media, whip
 from bridge.web.auth import Auth, TokenSigner, hash_key
 from bridge.web.context import CONTEXT, Context
 from bridge.web.problems import answer_problems
@@ -116,6 +117,21 @@ class MediaServer:
     context: Context
     app: web.Application
     server: TestServer
+    asterisk: asyncio.Server
+
+    @property
+    def audiosocket(self) -> str:
+        return f"tcp://127.0.0.1:{self.asterisk.sockets[0].getsockname()[1]}"
+
+    def address(self, dialect: Dialect) -> str:
+        """Where a carrier of this dialect calls."""
+        if dialect.frames is Frames.TCP:
+            return self.audiosocket
+        return f"{self.url.replace('http', 'ws')}{dialect.path}"
+
+    async def close(self) -> None:
+        self.asterisk.close()
+        await self.server.close()
 
     @property
     def twilio(self) -> str:
@@ -123,7 +139,7 @@ class MediaServer:
 
 
 async def start_media_server(clock: Clock | None = None, **given: Any) -> MediaServer:
-    """`given` are settings. Whoever starts it closes `server`."""
+    """`given` are settings. Whoever starts it closes it."""
     settings = Settings(**given)
     clock = clock or SystemClock()
     taker = WritingTaker()
@@ -132,13 +148,16 @@ async def start_media_server(clock: Clock | None = None, **given: Any) -> MediaS
     app[CONTEXT] = Context(
         settings=settings, clock=clock, store=None, feed=None, calls=taker, transcriber=None, auth=auth
     )
+    app[audiosocket.ANNOUNCEMENTS] = audiosocket.Announcements()
+    app.router.add_routes(route.as_aiohttp() for route in audiosocket.ROUTES)
     media.add_routes(app)
     app.router.add_routes(route.as_aiohttp() for route in whip.ROUTES)
     whip.add_routes(app)
     voice.add_routes(app)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
-    return MediaServer(str(server.make_url("")).rstrip("/"), taker, app[CONTEXT], app, server)
+    asterisk = await audiosocket.listen(app, "127.0.0.1", 0)
+    return MediaServer(str(server.make_url("")).rstrip("/"), taker, app[CONTEXT], app, server, asterisk)
 
 
 ServeMedia = Callable[..., Awaitable[MediaServer]]

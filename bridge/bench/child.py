@@ -35,6 +35,7 @@ async def child_server(settings: Mapping[str, str]) -> AsyncIterator[Server]:
             "CALLBRIDGE_BOOTSTRAP_KEY": key,
             "CALLBRIDGE_LOG_LEVEL": "warning",
             "CALLBRIDGE_MAX_CALLS": "10000",
+            "CALLBRIDGE_AUDIOSOCKET_PORT": "off",
             **settings,
         }
         log = Path(folder) / "server.log"

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled, Message, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 USER: Final = "callbridge"
@@ -23,7 +23,7 @@ def l16_at(*rates: int) -> tuple[MediaFormat, ...]:
     return tuple(MediaFormat(encoding=Encoding.L16_LE, sample_rate=rate) for rate in rates)
 
 
-class ForkedSide:
+class ForkedSide(CarrierSide):
     """One call as such a module tells it. A dialect is a subclass that says what begins it, and what ends it."""
 
     offered: tuple[MediaFormat, ...]

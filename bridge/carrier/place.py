@@ -1,4 +1,4 @@
-"""Placing a call: the carrier's messages over a real WebSocket, each when it is due."""
+"""Placing a call: the carrier's messages over a real WebSocket (in one dialect TCP), each when it is due."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socket import SHUT_RDWR
-from typing import Final
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from bridge.carrier.audio import EncodedAudio
 from bridge.carrier.faults import NO_FAULTS, Faults, disturb
 from bridge.carrier.side import CarrierSide, Key, Message, Timed, conversation
+from bridge.carrier.tcp import SCHEME, TcpLine
 from bridge.errors import CallRefusedError
 from bridge.ports import Clock
 
@@ -28,6 +30,9 @@ NO_CODE: Final = 1005
 
 BREATH: Final = 32
 """Messages sent in one go before other calls of this process get their turn, when the call is behind its time."""
+
+
+Socket: TypeAlias = aiohttp.ClientWebSocketResponse | TcpLine
 
 
 @dataclass(slots=True)
@@ -117,7 +122,9 @@ async def place_call(
 
 async def _dial(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], subprotocols: Sequence[str]
-) -> aiohttp.ClientWebSocketResponse:
+) -> Socket:
+    if urlsplit(url).scheme == SCHEME:
+        return await TcpLine.dial(url)
     try:
         return await session.ws_connect(url, headers=headers, protocols=subprotocols)
     except aiohttp.WSServerHandshakeError as error:
@@ -144,7 +151,7 @@ async def paced(line: Iterable[Timed], speed: float, clock: Clock, report: CallR
         yield timed
 
 
-async def _send(socket: aiohttp.ClientWebSocketResponse, timed: Timed, clock: Clock, report: CallReport) -> None:
+async def _send(socket: Socket, timed: Timed, clock: Clock, report: CallReport) -> None:
     """Sending waits while the other side does not read: what it does to a real carrier shows in `behind_s`."""
     if timed.frame is not None and math.isnan(report.sent[timed.frame]):
         report.sent[timed.frame] = clock.now()
@@ -158,7 +165,7 @@ async def _send(socket: aiohttp.ClientWebSocketResponse, timed: Timed, clock: Cl
     report.messages_sent += 1
 
 
-async def _listen(socket: aiohttp.ClientWebSocketResponse, report: CallReport) -> None:
+async def _listen(socket: Socket, report: CallReport) -> None:
     while True:
         message = await socket.receive()
         if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
@@ -171,8 +178,11 @@ async def _listen(socket: aiohttp.ClientWebSocketResponse, report: CallReport) -
             return
 
 
-def _cut(socket: aiohttp.ClientWebSocketResponse) -> None:
+def _cut(socket: Socket) -> None:
     """As a network fails: the connection ends, and no closing frame says so."""
+    if isinstance(socket, TcpLine):
+        socket.cut()
+        return
     line = socket.get_extra_info("socket")
     if line is not None:
         line.shutdown(SHUT_RDWR)

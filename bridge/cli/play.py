@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import click
 
@@ -16,10 +17,11 @@ from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.place_rtp import SCHEME, destinations, legs_for, place_rtp_call
 from bridge.carrier.rtp import RtpSide
 from bridge.carrier.side import Dialled, encode_for
+from bridge.carrier.tcp import SCHEME as TCP
 from bridge.cli import example
 from bridge.cli.progress import audio_bar
 from bridge.clock import SystemClock
-from bridge.dialects import DIALECTS, OTHER_WAYS, Dialect
+from bridge.dialects import DIALECTS, OTHER_WAYS, Dialect, Frames
 from bridge.model.stream import MediaFormat
 
 USUAL: Final = "twilio"
@@ -31,9 +33,35 @@ def _address(_context: click.Context, _option: click.Parameter, given: str) -> s
     url = urlsplit(given)
     if url.scheme == SCHEME:
         destinations(given)
-    elif url.scheme not in {"ws", "wss"} or not url.netloc:
-        raise click.BadParameter(f"{given!r} is not like wss://calls.example.org/v1/media/twilio or rtp://host:40000")
+    elif url.scheme not in {"ws", "wss", TCP} or not url.netloc:
+        raise click.BadParameter(
+            f"{given!r} is not like wss://calls.example.org/v1/media/twilio, tcp://host:9092 or rtp://host:40000"
+        )
     return given
+
+
+def _check_dialect(url: str, dialect: Dialect, params: Sequence[str]) -> None:
+    """Raises BadParameter for what the dialect cannot be spoken to, or cannot carry."""
+    address, over_tcp = urlsplit(url), dialect.frames is Frames.TCP
+    if over_tcp != (address.scheme == TCP):
+        raise click.BadParameter(f"{dialect.title} is not spoken at {address.scheme}://", param_hint="--to")
+    if over_tcp and params:
+        raise click.BadParameter(
+            f"{dialect.title} carries none: announce the call with POST /v1/audiosocket, and call with its UUID "
+            f"({TCP}://HOST:PORT/UUID)",
+            param_hint="--param",
+        )
+
+
+def _uuid_in(url: str) -> str | None:
+    """The call's id, where the address names it, as Asterisk's `Dial(AudioSocket/HOST:PORT/UUID)` does."""
+    named = urlsplit(url).path.strip("/")
+    if urlsplit(url).scheme != TCP or not named:
+        return None
+    try:
+        return UUID(named).hex
+    except ValueError:
+        raise click.BadParameter(f"{named!r} is no UUID", param_hint="--to") from None
 
 
 def _carriers() -> str:
@@ -59,7 +87,7 @@ def _carriers() -> str:
     required=True,
     metavar="URL",
     callback=_address,
-    help="Where the call goes: ws://…, wss://… or rtp://…",
+    help="Where the call goes: ws://…, wss://…, tcp://… or rtp://…",
 )
 @click.option(
     "--dialect",
@@ -94,14 +122,21 @@ def command(
     over_rtp = url.startswith(f"{SCHEME}:")
     if dialect is not None and over_rtp != (dialect == SCHEME):
         raise click.UsageError("the dialect rtp and an address that begins with rtp:// go together")
+    if not over_rtp:
+        _check_dialect(url, DIALECTS[dialect or USUAL], params)
     recording = read_call(file)
     call = Dialled(
-        legs=tuple(recording.legs), parameters=dict(_pair(given) for given in params), token=token, secret=secret
+        legs=tuple(recording.legs),
+        parameters=dict(_pair(given) for given in params),
+        token=token,
+        secret=secret,
     )
     if over_rtp:
         _tell_sent(asyncio.run(_play_rtp(url, recording, call, codec, speed)))
         return
     spoken = DIALECTS[dialect or USUAL]
+    if (uuid := _uuid_in(url)) is not None:
+        call = replace(call, carrier_call_id=uuid)
     if codec is not None:
         call = replace(call, media_format=_coded(codec, spoken.speak(call).offered))
     report = asyncio.run(_play(url, recording, spoken, call, speed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from bridge.dialects import DIALECTS, Dialect, Proof
+from bridge.dialects import DIALECTS, Dialect, Frames, Proof
 from bridge.errors import BridgeError, CapacityError, CarrierAuthError, RequestError
 from bridge.ingest.conversation import Handshake
 from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
@@ -45,9 +46,10 @@ SOCKETS: web.AppKey[dict[MediaSocket, asyncio.Task[None]]] = web.AppKey("media s
 
 
 def add_routes(app: web.Application) -> None:
-    """A route for every dialect in the table."""
+    """A route for every dialect in the table that has one."""
     app[SOCKETS] = {}
-    app.router.add_routes([web.get(dialect.path, partial(_media, dialect=dialect)) for dialect in DIALECTS.values()])
+    sockets = (dialect for dialect in DIALECTS.values() if dialect.frames is not Frames.TCP)
+    app.router.add_routes([web.get(dialect.path, partial(_media, dialect=dialect)) for dialect in sockets])
 
 
 async def leave(app: web.Application) -> None:
@@ -66,7 +68,7 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
     handshake = Handshake(url=_media_url(request, context.settings), headers=request.headers, query=request.query)
     try:
         principal = await _admit(request, dialect, handshake, context)
-        _check_room(request.app, context)
+        check_room(request.app, context)
     except BridgeError as error:
         CALLS_REFUSED.labels(dialect.name, error.code).inc()
         raise
@@ -79,34 +81,49 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
     await socket.prepare(request)
     conversation = dialect.hear(handshake)
     media = MediaSocket(socket, conversation, dialect=dialect.name, clock=context.clock, settings=context.settings)
-    # A task of its own: when the connection is lost, and its handler with it, the call still hears what had come.
-    serving = asyncio.create_task(_converse(media, dialect, principal, context))
-    sockets = request.app[SOCKETS]
-    sockets[media] = serving
-    serving.add_done_callback(lambda _: sockets.pop(media))
-    await asyncio.shield(serving)
+
+    async def tenant(started: StreamStarted) -> str:
+        return (principal or await _principal(started, context)).tenant
+
+    await asyncio.shield(serve(request.app, media, dialect.name, tenant))
     return socket
 
 
-async def _converse(media: MediaSocket, dialect: Dialect, principal: Principal | None, context: Context) -> None:
+def serve(
+    app: web.Application, media: MediaSocket, name: str, tenant: Callable[[StreamStarted], Awaitable[str]]
+) -> asyncio.Task[None]:
+    """Take a dialect's call from its first message to its end, for the tenant that its start tells.
+
+    In a task of its own: when the connection is lost, and its handler with it, the call still hears what had come.
+    """
+    serving = asyncio.create_task(_converse(media, name, tenant, app[CONTEXT]))
+    sockets = app[SOCKETS]
+    sockets[media] = serving
+    serving.add_done_callback(lambda _: sockets.pop(media))
+    return serving
+
+
+async def _converse(
+    media: MediaSocket, name: str, tenant: Callable[[StreamStarted], Awaitable[str]], context: Context
+) -> None:
     """From the upgrade to the closing frame. Whatever goes wrong ends this call alone, by a close code."""
     fault: BridgeError | None = None
     try:
         async with aclosing(media.items()) as items:
             started = await anext(items, None)
             if isinstance(started, StreamStarted):
-                principal = principal or await _principal(started, context)
-                await context.calls.take(_without_token(started), items, tenant=principal.tenant)
+                owner = await tenant(started)
+                await context.calls.take(_without_token(started), items, tenant=owner)
     except BridgeError as error:
         fault = error
     except Exception:
-        log.exception("media socket failed", dialect=dialect.name)
+        log.exception("media socket failed", dialect=name)
         fault = BridgeError("something went wrong on our side")
     fault = fault or media.fault
     if fault is not None:
         refused = isinstance(fault, CapacityError | RequestError)
-        (CALLS_REFUSED if refused else MEDIA_ERRORS).labels(dialect.name, fault.code).inc()
-        log.warning("media stream ended by a fault", dialect=dialect.name, code=fault.code, reason=fault.message)
+        (CALLS_REFUSED if refused else MEDIA_ERRORS).labels(name, fault.code).inc()
+        log.warning("media stream ended by a fault", dialect=name, code=fault.code, reason=fault.message)
     await media.close(fault)
 
 
@@ -145,7 +162,7 @@ def _without_token(started: StreamStarted) -> StreamStarted:
     return replace(started, parameters=kept)
 
 
-def _check_room(app: web.Application, context: Context) -> None:
+def check_room(app: web.Application, context: Context) -> None:
     """Raises CapacityError."""
     if context.leaving.is_set():
         raise CapacityError("this server is shutting down", retry_after=5)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Coroutine
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType
 
 from bridge.errors import (
     BridgeError,
@@ -42,6 +42,14 @@ REASON_BYTES: Final = 123
 """RFC 6455 §5.5: a control frame holds 125 bytes, two of them the code."""
 
 
+class Wire(Protocol):
+    """What a media socket needs of a connection: aiohttp's WebSocket, or `bridge.web.tcp_wire`."""
+
+    async def receive(self) -> WSMessage: ...
+
+    async def close(self, *, code: int, message: bytes) -> bool: ...
+
+
 class MediaSocket:
     """One carrier's messages as items.
 
@@ -51,7 +59,7 @@ class MediaSocket:
 
     def __init__(
         self,
-        socket: web.WebSocketResponse,
+        socket: Wire,
         conversation: Conversation,
         *,
         dialect: str,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.web import (
+    audiosocket,
     calls,
     deliveries,
     health,
@@ -43,6 +44,7 @@ TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *languages.ROUTES,
     *whip.ROUTES,
     *rtp.ROUTES,
+    *audiosocket.ROUTES,
     *health.ROUTES,
     *pages.ROUTES,
 )
@@ -77,6 +79,7 @@ def application(opening: Opening) -> web.Application:
     app[RTP_CALLS] = RtpCalls()
     app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
     app.router.add_routes(route.as_aiohttp() for route in TABLE)
+    app[audiosocket.ANNOUNCEMENTS] = audiosocket.Announcements()
     media.add_routes(app)
     whip.add_routes(app)
     voice.add_routes(app)

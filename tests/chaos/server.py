@@ -50,6 +50,7 @@ class Mortal:
             "CALLBRIDGE_DATABASE_URL": f"sqlite:///{self.folder}/callbridge.db",
             "CALLBRIDGE_SPOOL_DIR": str(self.spool),
             "CALLBRIDGE_AUTH": "off",
+            "CALLBRIDGE_AUDIOSOCKET_PORT": "off",
             "CALLBRIDGE_LOG_FORMAT": "json",
             **self.settings,
         }

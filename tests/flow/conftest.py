@@ -23,7 +23,7 @@ async def serve_media() -> AsyncIterator[ServeMedia]:
 
     yield serve
     for running in started:
-        await running.server.close()
+        await running.close()
 
 
 @pytest.fixture

@@ -26,12 +26,15 @@ from bridge.carrier.audio import EncodedAudio, encode
 from bridge.carrier.faults import NO_FAULTS, Faults
 from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.side import CarrierSide, Dialled, Message
+from bridge.carrier.tcp import HUNG_UP
 from bridge.clock import SystemClock
-from bridge.dialects import DIALECTS, Dialect
+from bridge.dialects import DIALECTS, Dialect, Frames, Proof
 from bridge.errors import CarrierError
 from bridge.ingest.conversation import Handshake
 from bridge.model.stream import Leg, MediaChunk, MediaFormat
 from bridge.settings import Settings
+from bridge.web import audiosocket
+from tests.calling import announce
 from tests.tones import DURATION_MS, ToneEngine, heard_on, recording, tone_segmenter
 from tests.wire import read, recordings
 
@@ -63,6 +66,12 @@ class Bridge:
     """The running server."""
 
     url: str
+    asterisk: asyncio.Server
+
+    def address(self, dialect: Dialect) -> str:
+        if dialect.frames is Frames.TCP:
+            return f"tcp://127.0.0.1:{self.asterisk.sockets[0].getsockname()[1]}"
+        return f"{self.url.replace('http', 'ws')}{dialect.path}"
 
     async def events(self, call_id: str) -> list[dict[str, Any]]:
         """All of a call's events, once it is settled."""
@@ -88,9 +97,12 @@ async def bridge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brid
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(call, "Segmenter", tone_segmenter)
-        server = TestServer(build(settings, SystemClock(), ToneEngine()), host="127.0.0.1")
+        app = build(settings, SystemClock(), ToneEngine())
+        server = TestServer(app, host="127.0.0.1")
         await server.start_server()
-        yield Bridge(str(server.make_url("")).rstrip("/"))
+        asterisk = await audiosocket.listen(app, "127.0.0.1", 0)
+        yield Bridge(str(server.make_url("")).rstrip("/"), asterisk)
+        asterisk.close()
         await server.close()
 
 
@@ -115,8 +127,10 @@ class Placed:
 
 async def placed(bridge: Bridge, dialect: Dialect, line: Faults, side: CarrierSide, name: str) -> Placed:
     """The conversation over this line, as fast as the other side takes it."""
+    if Proof.ANNOUNCED in dialect.proofs:
+        await announce(bridge.url, side, parameters(name), key=KEY)
     report = await place_call(
-        bridge.url.replace("http", "ws") + dialect.path,
+        bridge.address(dialect),
         encoded(side.media_format, side.legs, side.frame_ms),
         side,
         clock=SystemClock(),
@@ -132,9 +146,13 @@ def encoded(media_format: MediaFormat, legs: tuple[Leg, ...], frame_ms: int) -> 
 
 
 def a_side(dialect: Dialect, name: str, media_format: MediaFormat | None = None) -> CarrierSide:
-    parameters = {"call_id": name, "metadata.queue": "sales"}
-    call = Dialled(legs=(Leg.CALLER, Leg.AGENT), token=KEY, parameters=parameters, media_format=media_format)
+    call = Dialled(legs=(Leg.CALLER, Leg.AGENT), token=KEY, parameters=parameters(name), media_format=media_format)
     return dialect.speak(call)
+
+
+def parameters(name: str) -> dict[str, str]:
+    """What the customer adds, whose call id is `name`."""
+    return {"call_id": name, "metadata.queue": "sales"}
 
 
 def is_numbered(dialect: Dialect) -> bool:
@@ -174,6 +192,13 @@ def what_breaks_it(dialect: Dialect) -> tuple[str, Message]:
             if error.code == heading["fault"]:
                 return error.code, messages[-1]
     raise AssertionError(f"no recording of {dialect.name} breaks a running call")
+
+
+def close_code(dialect: Dialect, fault: str) -> int:
+    """What the carrier is told of its fault: over TCP no more than that the call is over."""
+    if dialect.frames is Frames.TCP:
+        return HUNG_UP
+    return 1003 if fault == "unsupported_media" else 1002
 
 
 EVERY_DIALECT = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
@@ -228,7 +253,7 @@ async def test_a_message_that_breaks_the_call(bridge: Bridge, dialect: Dialect) 
     code, message = what_breaks_it(dialect)
     name = f"{dialect.name}-broken"
     call = await placed(bridge, dialect, NO_FAULTS, Breaking(a_side(dialect, name), message), name)
-    assert call.report.close_code == (1003 if code == "unsupported_media" else 1002)
+    assert call.report.close_code == close_code(dialect, code)
     check_frame_of(call, dialect)
     assert texts(call) == {leg: before(DURATION_MS, words) for leg, words in heard_on(call.side.legs).items()}
     assert (call.events[-1]["reason"], call.events[-1]["error"]) == ("error", code)

@@ -81,6 +81,9 @@ EXAMPLES: Final = {
     "revoke_key": Example(path="/v1/keys/{key}"),
     "create_token": Example(path="/v1/tokens", status=201, body={"identity": "desk", "scopes": ["calls:read"]}),
     "list_languages": Example(path="/v1/languages"),
+    "announce_audiosocket": Example(
+        path="/v1/audiosocket", status=201, body={"language": "en", "metadata": {"queue": "sales"}}
+    ),
     "publish": Example(path="/v1/whip?metadata.desk=7", status=201, sent=("application/sdp", OFFER)),
     "trickle": Example(
         path="/v1/whip/{session}",

@@ -19,6 +19,7 @@ from bridge.app import serve
 from bridge.carrier.place import Manner
 from bridge.clock import SystemClock
 from bridge.errors import CallRefusedError, SetupError
+from bridge.ingest.audiosocket import Kind, packet
 from bridge.model.records import CallRecord, CallStatus
 from bridge.ports import Decoded, DecodeJob
 from bridge.settings import Settings
@@ -82,6 +83,7 @@ def settings_in(folder: Path, **given: object) -> Settings:
         **{
             "auth": "off",
             "port": 0,
+            "audiosocket_port": "off",
             "database_url": f"sqlite:///{folder}/var/callbridge.db",
             "spool_dir": folder / "var" / "spool",
             "drain_grace_s": 30,
@@ -216,6 +218,44 @@ async def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
             async with started(settings_in(tmp_path, port=port)):
                 pytest.fail("started on a port that is taken")
     await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+async def test_a_second_server_on_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where AudioSocket's usual port is taken, which nobody asked for, the server starts without it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        usual = settings_in(tmp_path, audiosocket_port=taken.getsockname()[1])
+        monkeypatch.setattr(Settings, "model_fields_set", usual.model_fields_set - {"audiosocket_port"})
+        async with started(usual) as server:
+            assert await server.status("/healthz") == 200
+
+
+async def test_an_audiosocket_port_that_is_taken(tmp_path: Path) -> None:
+    """One that was asked for stops the start; the message names the port and what to do, and nothing is left running."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SetupError, match=rf":{port}: another program listens there; CALLBRIDGE_AUDIOSOCKET_PORT"):
+            async with started(settings_in(tmp_path, audiosocket_port=port)):
+                pytest.fail("started on a port that is taken")
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+async def test_a_stop_with_an_audiosocket_call(tmp_path: Path) -> None:
+    """A first SIGTERM lets it run on, a second one hangs it up; nothing that was heard is lost."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with started(settings_in(tmp_path, audiosocket_port=port)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(packet(Kind.UUID, bytes(16)) + packet(Kind.AUDIO, bytes(320)))
+        await until(lambda: server.context.calls.active() == 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(server.context.leaving.is_set)
+        os.kill(os.getpid(), signal.SIGTERM)
+        said = await asyncio.wait_for(reader.read(), PATIENCE_S)
+        writer.close()
+        await server.stopped()
+    assert said.endswith(packet(Kind.HANG_UP))
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
 
 
 @pytest.mark.parametrize(

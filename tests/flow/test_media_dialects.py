@@ -12,8 +12,9 @@ from bridge.carrier.audio import CallAudio
 from bridge.carrier.place import Manner, place_call
 from bridge.carrier.side import Dialled, encode_for
 from bridge.clock import SystemClock
-from bridge.dialects import DIALECTS
+from bridge.dialects import DIALECTS, Proof
 from bridge.model.stream import Leg
+from tests.calling import announce
 from tests.media_server import API_KEY, ServeMedia
 
 PARTIES = pytest.mark.parametrize("legs", [(Leg.CALLER,), (Leg.CALLER, Leg.AGENT)], ids=["caller-alone", "both"])
@@ -33,9 +34,15 @@ async def test_a_call_in_every_dialect(serve_media: ServeMedia, dialect: Any, le
     server = await serve_media()
     side = dialect.speak(Dialled(legs=legs, token=API_KEY, parameters={"metadata.queue": "sales"}))
     audio = encode_for(side, speech(legs))
-    url = server.url.replace("http", "ws") + dialect.path
+    if Proof.ANNOUNCED in dialect.proofs:
+        await announce(server.url, side, {"metadata.queue": "sales"}, key=API_KEY)
     report = await place_call(
-        url, audio, side, clock=SystemClock(), manner=Manner(speed=math.inf), subprotocols=dialect.subprotocols
+        server.address(dialect),
+        audio,
+        side,
+        clock=SystemClock(),
+        manner=Manner(speed=math.inf),
+        subprotocols=dialect.subprotocols,
     )
     heard = await server.taker.next_call()
     assert report.close_code == 1000

@@ -90,6 +90,21 @@ async def test_a_carrier_and_a_codec(
     assert (heard.started.carrier, heard.started.media_format.encoding) == (dialect, heard_as)
 
 
+async def test_a_call_over_tcp(serve_media: ServeMedia, recording: Path) -> None:
+    """Asterisk's AudioSocket, by the UUID in the address where there is one; a call that is hung up on is status 1."""
+    server = await serve_media()
+    uuid = "40325ec2-5efd-4bd3-805f-53576e581d13"
+    audiosocket = ("--dialect", "audiosocket", "--speed", "20", "--to")
+    status, said, complained = await play(recording, *audiosocket, f"{server.audiosocket}/{uuid}")
+    heard = await server.taker.next_call()
+    assert (status, said, complained) == (0, "", "21 messages sent, closed with 1000\n")
+    assert (heard.started.carrier, heard.started.carrier_call_id) == ("audiosocket", uuid)
+    server.taker.room = False
+    status, _, complained = await play(recording, *audiosocket, server.audiosocket)
+    assert status == 1
+    assert "closed with 1001 (hang-up)" in complained
+
+
 async def test_a_refused_call(serve_media: ServeMedia, recording: Path) -> None:
     """A wrong signature, and a token that nobody knows, are one readable line and status 1."""
     server = await serve_media(twilio_auth_token="secret")
@@ -117,6 +132,12 @@ async def test_nobody_answers(recording: Path) -> None:
         pytest.param(["--to", "ws://x", "--codec", "G722"], "PCMU@8000 are", id="codec"),
         pytest.param(["--to", "ws://x", "--param", "novalue"], "is not NAME=VALUE", id="parameter"),
         pytest.param(["--to", "ws://x", "--speed", "0"], "is not in the range", id="speed"),
+        pytest.param(["--to", "tcp://x:1"], "is not spoken at tcp://", id="websocket-over-tcp"),
+        pytest.param(["--to", "ws://x", "--dialect", "audiosocket"], "is not spoken at ws://", id="tcp-over-websocket"),
+        pytest.param(
+            ["--to", "tcp://x:1", "--dialect", "audiosocket", "--param", "a=b"], "carries none", id="no-parameters"
+        ),
+        pytest.param(["--to", "tcp://x:1/42", "--dialect", "audiosocket"], "'42' is no UUID", id="uuid"),
         pytest.param([], "Missing option '--to'", id="no-address"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.dialects import DIALECTS, OTHER_WAYS, Proof, all_rows, in_markdown
+from bridge.dialects import DIALECTS, OTHER_WAYS, Frames, Proof, all_rows, in_markdown
 from bridge.settings import PREFIX, Settings
 from bridge.web.openapi import document
 from bridge.web.voice.table import VOICES
@@ -34,8 +34,12 @@ def test_the_api_document_has_the_table() -> None:
 def test_a_page_for_each(dialect: object) -> None:
     """It names the stream's address, the webhook's where there is one, and the call that tries it."""
     page = (PAGES / f"{dialect.name}.md").read_text("utf-8")
-    assert f"wss://calls.example.org{dialect.path}" in page
-    assert f"--to ws://127.0.0.1:8080{dialect.path} --dialect {dialect.name}" in page
+    if dialect.frames is Frames.TCP:
+        public, here = "calls.example.org:9092", "tcp://127.0.0.1:9092"
+    else:
+        public, here = f"wss://calls.example.org{dialect.path}", f"ws://127.0.0.1:8080{dialect.path}"
+    assert public in page
+    assert f"--to {here} --dialect {dialect.name}" in page
     if dialect.name in {voice.dialect for voice in VOICES}:
         assert f"/v1/{dialect.name}/voice" in page
     if Proof.BASIC in dialect.proofs:
