@@ -1,4 +1,4 @@
-"""Pages for people: the live page, and the API document with what shows it, all from this server's own files."""
+"""Pages for people, from this server's own files: the live page, the softphone, the API document with what shows it."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ async def live_page(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
     return web.FileResponse(STATIC / "index.html", headers=_page_headers())
 
 
+async def call_page(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
+    del ask
+    return web.FileResponse(STATIC / "call.html", headers=_page_headers())
+
+
 async def docs_page(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
     del ask
     return web.Response(text=DOCS_PAGE, content_type="text/html", headers=_page_headers())
@@ -87,6 +92,17 @@ ROUTES: Final = (
         handler=live_page,
         scope=None,
         summary="The live page",
+        tag="pages",
+        query=Anything,
+        answers=(Answer(description="HTML", media_types=("text/html",)),),
+        in_document=False,
+    ),
+    Route(
+        method=hdrs.METH_GET,
+        path="/call",
+        handler=call_page,
+        scope=None,
+        summary="A telephone in the browser",
         tag="pages",
         query=Anything,
         answers=(Answer(description="HTML", media_types=("text/html",)),),

@@ -43,12 +43,12 @@ LINES = """return [...document.querySelectorAll(".line")].map((line) => ({
 
 
 @contextmanager
-def open_chromium(profile: Path) -> Iterator[webdriver.Chrome]:
+def open_chromium(profile: Path, *more_flags: str) -> Iterator[webdriver.Chrome]:
     """A headless Chromium with an empty profile; it and its driver come from the path, never from the network."""
     chromium, chromedriver = map(shutil.which, NEEDED)
     options = webdriver.ChromeOptions()
     options.binary_location = chromium or ""
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, *more_flags, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=chromedriver))
