@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo run test check chaos fuzz format docs lock fixtures clean
+.PHONY: setup demo run test check sim chaos fuzz format docs lock fixtures clean
 
 setup: $(READY)  ## the .venv with everything locked and hashed
 
@@ -32,6 +32,10 @@ check: setup  ## format, lint, types, import contracts, and the tests that need 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit tests/contract
+
+SEEDS ?= 10000
+sim: setup  ## SEEDS made-up days of calls, crashes and faults, on a virtual clock; SEED=N tells one of them
+	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 KILLS ?= 50
 chaos: setup  ## kill a real server KILLS times in mid-call and look for a lost word

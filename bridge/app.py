@@ -79,7 +79,6 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         session = GuardedSession(Guard(settings.allow_private_urls))
         stack.push_async_callback(session.close)
         webhooks = Webhooks(store, session, clock)
-        webhooks.start()
         stack.push_async_callback(webhooks.close)
 
         hub = Hub(store)
@@ -135,6 +134,9 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             elsewhere=transcriptions.has,
         )
         await recovery.look()
+        if recovery.alone:
+            await store.inherit(clock.now())
+        webhooks.start()
         stack.push_async_callback(_stopped, asyncio.create_task(recovery.run(), name="recovery"))
         taking_up = asyncio.create_task(transcriptions.run(spool.alone), name="recordings")
         stack.push_async_callback(_stopped, taking_up)

@@ -256,7 +256,7 @@ class Call:
     async def _tell_what_is_left(self) -> None:
         while not self._heard.empty():
             heard = self._heard.get_nowait()
-            if not isinstance(heard, AllHeard):
+            if not isinstance(heard, AllHeard | Unspooled):  # a crash can take nothing from a call that is told
                 await self._publish(_as_event(heard))
 
     def _start(self) -> CallStarted:

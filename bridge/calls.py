@@ -72,7 +72,8 @@ class Calls:
         self._active: dict[str, _Active] = {}
         self._reserved: set[str] = set()
         """Ids of calls that an earlier process has left."""
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling: dict[asyncio.Task[None], str] = {}
+        """Calls that are not settled yet, by what tells them."""
 
     def active(self) -> int:
         return len(self._active)
@@ -95,6 +96,10 @@ class Calls:
             self._active.pop(call.call_id, None)
             CALLS_ACTIVE.set(len(self._active))
             await _stopped(active.listening)
+
+    def own(self) -> set[str]:
+        """Ids of the calls that this process has begun and not yet settled."""
+        return set(self._telling.values())
 
     def reserve(self, call_id: str) -> None:
         """An earlier process has left this call: no other may have its id until it is released."""
@@ -149,8 +154,8 @@ class Calls:
             telling = asyncio.create_task(self._tell(call, tape), name=f"call {call.call_id}")
             heard = _taped(line.items(), tape)
             listening = asyncio.create_task(call.listen(heard), name=f"carrier of {call.call_id}")
-        self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
+        self._telling[telling] = call.call_id
+        telling.add_done_callback(self._telling.pop)
         active = _Active(call=call, line=line, telling=telling, listening=listening)
         self._active[call.call_id] = active
         CALLS_STARTED.labels(call.started.carrier).inc()

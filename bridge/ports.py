@@ -261,6 +261,12 @@ class Outbox(Protocol):
         """Give leases back that are still the caller's: due again now, the try not counted."""
         ...
 
+    async def inherit(self, now: float) -> None:
+        """For a process that is alone with the database: what another had claimed for its first try when it went is
+        due now, not after its lease. Later tries keep the wait that their schedule gave them anyway.
+        """
+        ...
+
     async def next_due(self) -> float | None:
         """When the earliest open delivery of an enabled endpoint is due; None when there is none."""
         ...

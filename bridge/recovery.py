@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from bridge.call import Told
 from bridge.calls import Calls
-from bridge.errors import ConflictError, InterruptedCallError, NotFoundError, SpoolError
+from bridge.errors import ConflictError, InterruptedCallError, NotFoundError, SpoolError, StoreError
 from bridge.model.events import Body, CallEnded, CallStarted, Event, TranscriptFinal, body_to_dict
 from bridge.model.records import CallRecord
 from bridge.model.stream import Leg, StreamItem, StreamStarted, StreamStopped
@@ -30,11 +30,13 @@ from bridge.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
 
+Answer = TypeVar("Answer")
+
 AT_ONCE: Final = 4
 """Calls heard again side by side: enough for full batches, and new calls go first anyway."""
 
 LOOK_AGAIN_S: Final = 5.0
-"""While another server has the folder: one that drains leaves its last calls to this one."""
+"""While another server has the folder: one that drains leaves its last calls to this one. Or the store is away."""
 
 LONGEST_CALL_S: Final = 24 * 3600.0
 """A call without a tape here may be another server's, on a database that several can share; not for longer."""
@@ -77,7 +79,6 @@ class Recovery:
         self._clock = clock
         self._shared = shared
         self._elsewhere = elsewhere
-        self._began_at = clock.now()
         self._left: list[_Left] = []
         self._alone = False
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -86,24 +87,30 @@ class Recovery:
         """Find what was left, and keep its ids from new calls. Raises StoreError."""
         self._alone = await asyncio.to_thread(self._spool.alone)
         tapes = await asyncio.to_thread(self._spool.left_behind)
+        own = self._calls.own()
         unfinished = {
-            record.call_id: record
-            for record in await self._store.unfinished()
-            if record.started_at < self._began_at and not self._elsewhere(record.call_id)
+            record.call_id: record for record in await self._store.unfinished() if not self._elsewhere(record.call_id)
         }
+        for call_id in own | self._calls.own():  # those that began or ended meanwhile are ours, too
+            unfinished.pop(call_id, None)
         for tape in tapes:
             self._left.append(_Left(record=unfinished.pop(tape.header.call_id, None), tape=tape))
         for record in unfinished.values():
-            if record.ended_at is not None or record.started_at < self._given_up_before():
+            if record.ended_at is not None or self._is_nobodys(record):
                 self._left.append(_Left(record=record, tape=None))
         for left in self._left:
             self._calls.reserve(_call_id(left))
         if self._left:
             log.info("calls were left unfinished", calls=len(self._left))
 
-    def _given_up_before(self) -> float:
-        """Calls that began earlier and have no tape are nobody's."""
-        return self._began_at - LONGEST_CALL_S if self._shared or not self._alone else self._began_at
+    def _is_nobodys(self, record: CallRecord) -> bool:
+        """Of a call without a tape. Its age counts only where it may be another server's: wall clocks are set, too."""
+        return self.alone or record.started_at < self._clock.now() - LONGEST_CALL_S
+
+    @property
+    def alone(self) -> bool:
+        """Whether every other process that used this store has gone. After `look`."""
+        return self._alone and not self._shared
 
     async def run(self) -> None:
         """Finish all that was left, until nobody is there to leave more."""
@@ -115,7 +122,16 @@ class Recovery:
             if self._alone:
                 return
             await self._clock.sleep(LOOK_AGAIN_S)
-            await self.look()
+            await self._insist(self.look)
+
+    async def _insist(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Until the store answers: no call waits for another start because the database was away for a moment."""
+        while True:
+            try:
+                return await question()
+            except StoreError as error:
+                log.warning("unfinished calls cannot be read, will try again", error=error.message)
+                await self._clock.sleep(LOOK_AGAIN_S)
 
     async def _finish(self, left: _Left) -> None:
         """Whatever goes wrong with one call is nothing to the others: its tape stays for another start."""
@@ -135,7 +151,7 @@ class Recovery:
         if record is not None and record.ended_at is not None:
             self._sink.open(record.call_id, record.tenant, last_seq=record.last_seq)
             await self._sink.settled(record.call_id)
-        elif tape is not None and (record is not None or await self._is_new(tape)):
+        elif tape is not None and (record is not None or await self._insist(lambda: self._is_new(tape))):
             await self._tell_rest(tape, record)
             return
         elif record is not None:
@@ -153,7 +169,7 @@ class Recovery:
 
     async def _tell_rest(self, tape: LeftTape, record: CallRecord | None) -> None:
         call_id, tenant = tape.header.call_id, tape.header.tenant
-        kept = [] if record is None else await self._events(record)
+        kept = [] if record is None else await self._insist(lambda: self._events(record))
         replay = _Replay(tape)
         items = replay.items()
         started = await anext(items)
@@ -175,7 +191,7 @@ class Recovery:
             tape.finish()
 
     async def _give_up(self, record: CallRecord) -> None:
-        segments = await self._store.segments(record.tenant, record.call_id)
+        segments = await self._insist(lambda: self._store.segments(record.tenant, record.call_id))
         heard_ms = max((segment.end_ms for segment in segments), default=0)
         self._sink.open(record.call_id, record.tenant, last_seq=record.last_seq)
         await self._sink.publish(

@@ -61,6 +61,10 @@ class VirtualClock:
         self._elapsed = end
         await self.settle()
 
+    def set_by(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self._start += seconds
+
     async def settle(self) -> None:
         """Let everybody who can go on do so, while no time passes."""
         for _ in range(SPINS):

@@ -83,8 +83,10 @@ class Webhooks:
                 self._circuits.forget(endpoint_id)
             try:
                 claimed = await self._claim(now)
+                under_way = {delivery.id for delivery in self._tries.values()}
                 for delivery, endpoint in claimed:
-                    self._begin(delivery, endpoint)
+                    if delivery.id not in under_way:  # or the wall clock was set on, and its lease looks over
+                        self._begin(delivery, endpoint)
                 pause_s = 0.0 if claimed else await self._pause_s(now)
             except BridgeError as error:
                 log.warning("outbox cannot be read, will try again", error=error.message)

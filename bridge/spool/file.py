@@ -20,7 +20,7 @@ from bridge.errors import SpoolError
 from bridge.model.stream import StreamStarted
 from bridge.spool.kept import DAMAGED, UNFINISHED, kept_name
 from bridge.spool.locks import in_use, lock, sync_folder
-from bridge.spool.reading import read_header
+from bridge.spool.reading import is_stub, read_header
 from bridge.spool.record import Header, opening
 
 log = structlog.get_logger(__name__)
@@ -103,6 +103,11 @@ def _left(path: Path, *, keep: bool) -> LeftTape | None:
     if handle is None:
         return None
     try:
+        if is_stub(path):
+            log.info("a call was cut off before its spool file had begun", file=path.name)
+            path.unlink()
+            os.close(handle)
+            return None
         return LeftTape(read_header(path), path, handle, keep=keep)
     except (SpoolError, OSError) as error:
         log.warning("a spool file cannot be read and is set aside", file=path.name, reason=str(error))

@@ -22,6 +22,18 @@ def read_header(path: Path) -> Header:
         return _header(file, path)
 
 
+def is_stub(path: Path) -> bool:
+    """Whether it is the mere beginning of a file, cut off before it says whose call it is: nothing was heard yet, or
+    the power failed before any of it had reached the disk.
+    """
+    with path.open("rb") as file:
+        begun = file.read(len(MAGIC) + FRAME.size)
+        if len(begun) < len(MAGIC) + FRAME.size:
+            return MAGIC.startswith(begun[: len(MAGIC)])
+        size, _ = FRAME.unpack(begun[len(MAGIC) :])
+        return begun.startswith(MAGIC) and len(file.read(min(size, MOST_IN_BLOCK))) < size <= MOST_IN_BLOCK
+
+
 def read_blocks(path: Path) -> Iterator[list[StreamItem]]:
     """What the carrier said, a write at a time, up to the end or the first block that is not whole.
 

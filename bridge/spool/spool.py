@@ -165,16 +165,19 @@ class Spool:
             self._written_some.wait()
             self._written_some.clear()
             last = self._written_all
-            with self._lock:
-                unsynced, self._unsynced = self._unsynced, set()
-                over, self._over = self._over, []
-            for tape in unsynced.difference(tape for tape, _ in over):
-                self._guarded(self._sync, tape)
-            for tape, keep in over:
-                if (file := self._open.pop(tape, None)) is not None:
-                    file.finish(keep=keep and tape.running)
+            self._sync_round()
         for file in self._open.values():
             file.close()
+
+    def _sync_round(self) -> None:
+        with self._lock:
+            unsynced, self._unsynced = self._unsynced, set()
+            over, self._over = self._over, []
+        for tape in unsynced.difference(tape for tape, _ in over):
+            self._guarded(self._sync, tape)
+        for tape, keep in over:
+            if (file := self._open.pop(tape, None)) is not None:
+                file.finish(keep=keep and tape.running)
 
     def _guarded(self, step: Callable[[Tape], bool], tape: Tape) -> bool:
         """What `step` says; a disk that refuses it stops the tape."""

@@ -88,6 +88,15 @@ class SqlOutbox(Part):
         await self._db.write(lambda connection: connection.execute(change, leases))
         self._due.send()
 
+    async def inherit(self, now: float) -> None:
+        change = (
+            update(tables.deliveries)
+            .where(_delivery.status == DeliveryStatus.PENDING, _OPEN, _delivery.tries == 0, _delivery.due_at > now)
+            .values(due_at=now)
+        )
+        await self._db.write(lambda connection: connection.execute(change))
+        self._due.send()
+
     async def next_due(self) -> float | None:
         earliest = (
             select(func.min(_delivery.due_at))

@@ -269,6 +269,18 @@ async def test_leases_given_back(store: Store) -> None:
     assert await claimed(store, START + 6) == []
 
 
+async def test_what_a_dead_process_had_under_way(store: Store) -> None:
+    """Its first tries are due at once, not after their leases; those that were tried keep to their schedule."""
+    await store.create_endpoint(an_endpoint(events=("call.started",)))
+    await store.append([event for i in range(3) for event in Story(f"c{i}").tell(started())])
+    theirs = await claimed(store, START, lease_s=60)
+    await store.record(theirs[0].id, a_try(), next_due=START + 500, delivered=False)
+    await store.record(theirs[1].id, a_try(), next_due=None, delivered=True)
+    await store.inherit(START + 5)
+    assert [d.id for d in await claimed(store, START + 5)] == [theirs[2].id]
+    assert await store.next_due() == START + 65
+
+
 async def test_a_disabled_endpoints_deliveries_wait(store: Store) -> None:
     """They are not given out, nor waited for, until the endpoint is enabled again."""
     pending = await a_pending_delivery(store)

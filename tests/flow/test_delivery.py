@@ -184,6 +184,22 @@ async def test_a_receiver_that_hangs(office: Office, receiver: Receiver, clock: 
     assert delivery.status is DeliveryStatus.PENDING
 
 
+async def test_a_clock_that_is_set_on_doubles_no_try(office: Office, receiver: Receiver, clock: VirtualClock) -> None:
+    """By the new time the lease is over, and yet the try goes on: it is the one try."""
+    receiver.hanging = True
+    await office.subscribe(receiver.url)
+    await office.place_call()
+    await receiver.got(1)
+    clock.set_by(24 * 3600)
+    await clock.advance(12)
+    await office.store.ping()  # behind a claim that was made meanwhile
+    await clock.settle()
+    await asyncio.sleep(0.05)
+    assert len(receiver.seen) == 1
+    receiver.release()
+    assert (await office.recorded(1)).status is DeliveryStatus.DELIVERED
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "enabled"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from bridge.calls import Calls
 from bridge.clock import SystemClock
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
-from bridge.errors import ConflictError, NotFoundError
+from bridge.errors import ConflictError, NotFoundError, StoreError
 from bridge.model.events import CallDegraded, CallEnded, CallStarted, DtmfReceived, Event, MediaGap
 from bridge.model.records import CallStatus, DeliveryStatus
 from bridge.model.stream import (
@@ -90,9 +91,10 @@ class Process:
     folder: Path
     engine: Any = field(default_factory=ToneEngine)
     keep: bool = False
+    clock: SystemClock = field(default_factory=SystemClock)
 
     async def __aenter__(self) -> Self:
-        clock = SystemClock()
+        clock = self.clock
         self.journal = Journal(self.store, Hub(self.store), clock)
         self.journal.start()
         self.spool = Spool(self.folder, keep=self.keep)
@@ -168,9 +170,11 @@ async def words_of(store: Store, call_id: str = "call-1") -> list[str]:
     return [word for segment in await store.segments("acme", call_id) for word in segment.text.split()]
 
 
-async def cut_off(store: Store, folder: Path, items: list[StreamItem], *, settle_s: float = 0.0) -> None:
+async def cut_off(
+    store: Store, folder: Path, items: list[StreamItem], *, settle_s: float = 0.0, clock: SystemClock | None = None
+) -> None:
     """A process that hears `items` and is gone `settle_s` later."""
-    process = await Process(store, folder).__aenter__()
+    process = await Process(store, folder, clock=clock or SystemClock()).__aenter__()
     async with process.hearing(items):
         await asyncio.sleep(settle_s)
         await process.__aexit__()
@@ -268,6 +272,59 @@ class Slow(ToneEngine):
     async def decode(self, job: DecodeJob) -> Decoded | None:
         await asyncio.sleep(0.05)
         return await super().decode(job)
+
+
+class Ahead(SystemClock):
+    def now(self) -> float:
+        return super().now() + 3600
+
+
+async def test_a_clock_that_was_set_back_loses_no_call(sqlite_store: Store, folder: Path) -> None:
+    """By the next process's time the call has not begun yet; its tape is told all the same."""
+    await cut_off(sqlite_store, folder, conversation(9_400), settle_s=0.2, clock=Ahead())
+    async with Process(sqlite_store, folder) as process:
+        await process.recovery.run()
+    assert said_by(9_400) <= set(await words_of(sqlite_store))
+    record = await sqlite_store.call("acme", "call-1")
+    assert (record.reason, record.settled) == ("recovered", True)
+
+
+async def test_a_call_of_the_future_without_a_tape_is_interrupted(sqlite_store: Store, folder: Path) -> None:
+    """It does not stay in progress until the clock has come there."""
+    await sqlite_store.append(Story(at=time.time() + 3600).tell(call_started()))
+    async with Process(sqlite_store, folder) as process:
+        await process.recovery.run()
+    assert (await sqlite_store.call("acme", "call-1")).error == "interrupted"
+
+
+class Away:
+    """A store that does not answer the first questions about unfinished calls."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def events(self, *given: Any, **named: Any) -> Any:
+        self.refused += 1
+        if self.refused <= 2:
+            raise StoreError("away")
+        return await self._store.events(*given, **named)
+
+
+async def test_a_database_that_is_away_delays_recovery(
+    sqlite_store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call does not have to wait for yet another start."""
+    monkeypatch.setattr("bridge.recovery.LOOK_AGAIN_S", 0.01)
+    await cut_off(sqlite_store, folder, conversation(6_100), settle_s=0.2)
+    away = Away(sqlite_store)
+    async with Process(away, folder) as process:  # type: ignore[arg-type]
+        await process.recovery.run()
+    assert away.refused > 2
+    assert (await sqlite_store.call("acme", "call-1")).reason == "recovered"
 
 
 async def test_a_call_that_was_drained_ends_so(sqlite_store: Store, folder: Path) -> None:

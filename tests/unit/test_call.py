@@ -73,6 +73,20 @@ async def test_what_is_said_when_the_line_dies_is_told_before_the_end(office: Of
     assert office.sink.kinds("c1")[-1] == "call.ended"
 
 
+async def test_a_disk_that_fails_behind_the_end_is_not_told(office: Office) -> None:
+    """All that the call said is told by then: a crash could take nothing from it."""
+    office.engine.answer = lambda job: _louder(job) if job.urgency is Urgency.SETTLE else read(job)
+    phone = await office.ring()
+    await phone.play({CALLER: np.concatenate([after(0.1, 11), after(0.5, 22)])})
+    [active] = office.calls._active.values()
+    await phone.hang_up()
+    while not active.call.ended.is_set():
+        await office.clock.advance(0.01)
+    active.call.unspool()
+    await office.clock.advance(60.0)
+    assert office.sink.kinds("c1")[-2:] == ["call.ended", "transcript.revised"]
+
+
 async def test_settled_text_follows_the_end_and_the_call_is_settled_after_it(office: Office) -> None:
     """`call.ended` does not wait for settling; what is revised comes before the call is settled."""
     office.engine.answer = lambda job: _louder(job) if job.urgency is Urgency.SETTLE else read(job)

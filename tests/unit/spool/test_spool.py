@@ -176,6 +176,35 @@ async def test_a_full_disk_stops_the_tape_and_says_so_once(
     assert said(tapes(tmp_path)[0]) == CHUNKS[:1]
 
 
+def left_over(folder: Path) -> list[str]:
+    return [path.suffix for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize("length", [0, 5, 20, 27, 60])
+async def test_a_file_that_was_cut_off_before_it_began_is_no_damage(spool: Spool, tmp_path: Path, length: int) -> None:
+    """The power failed before the disk had any of it: nothing was heard by then that anybody could look for."""
+    (tmp_path / "0001-aa.tape").write_bytes(opening(HEADER, STARTED)[:length])
+    assert spool.left_behind() == []
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"RIFF", id="short-and-foreign"),
+        pytest.param(b"callbridge spool 2\n" + bytes(99), id="another-version"),
+        pytest.param(
+            opening(HEADER, STARTED)[:40] + b"?" + opening(HEADER, STARTED)[41:], id="a-header-that-is-damaged"
+        ),
+    ],
+)
+async def test_what_no_process_can_read_is_set_aside(spool: Spool, tmp_path: Path, content: bytes) -> None:
+    """For a person."""
+    (tmp_path / "0001-aa.tape").write_bytes(content)
+    assert spool.left_behind() == []
+    assert left_over(tmp_path) == [".damaged"]
+
+
 async def test_a_disk_that_stands_still_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the tape stops and holds no more."""
     monkeypatch.setattr(taping, "MOST_HELD", 50 * 182)

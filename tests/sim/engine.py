@@ -1,0 +1,44 @@
+"""Decoding threads that raise, hang, or are slow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from bridge.errors import EngineError
+from bridge.ports import Decoded, DecodeJob
+from tests.engines import ScriptedPlan, read
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+class Decoders:
+    """Fills `scheduler.Workers`."""
+
+    count = 2
+
+    def __init__(self, world: World, rng: Random) -> None:
+        self._world = world
+        self._rng = rng
+
+    def plan(self, job: DecodeJob) -> ScriptedPlan:
+        return ScriptedPlan(
+            job=job, window_s=max(4, -(-len(job.samples) // 16_000)), previous=len(job.previous_text.split())
+        )
+
+    async def decode(self, plans: Sequence[ScriptedPlan]) -> list[Decoded]:
+        story, rng = self._world.plan, self._rng
+        await asyncio.sleep(rng.uniform(0.02, 0.3))
+        if not self._world.calm:
+            if rng.random() < story.decode_hangs:
+                await asyncio.sleep(1e9)
+            if rng.random() < story.decode_slow:
+                await asyncio.sleep(rng.uniform(0.5, 4.0))
+            if rng.random() < story.decode_raises:
+                raise rng.choice([EngineError("scripted"), RuntimeError("scripted")])
+        return [read(plan.job) for plan in plans]
+
+    async def close(self) -> None: ...

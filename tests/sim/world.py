@@ -1,0 +1,430 @@
+"""One seed: a process lives, is cut off, another one starts on the same disk and database, until all has come to rest.
+
+Everything of the product is real, from the composition root down. What is not: the network, the disk's faults, the
+decoding threads, the receivers, and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import random
+import secrets
+import shutil
+import sqlite3
+import sys
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, nullcontext
+from functools import cache, partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import StaticPool, create_engine, event
+
+import bridge.app as app_module
+import bridge.call as call_module
+import bridge.deliver.webhooks as webhooks_module
+import bridge.spool.file as file_module
+import bridge.spool.locks as locks_module
+import bridge.spool.presence as presence_module
+from bridge.errors import BridgeError, StoreError
+from bridge.model.events import body_from_dict
+from bridge.model.records import Endpoint
+from bridge.model.stream import StreamItem
+from bridge.recognise.scheduler import Scheduler
+from bridge.recognise.watchdog import Watched
+from bridge.settings import Settings
+from bridge.spool.tape import Tape
+from bridge.store import migrate
+from bridge.store.cipher import Cipher
+from bridge.store.sql import SqlStore
+from bridge.store.sqlite import SqliteDatabase, _begin
+from bridge.web.context import Context
+from bridge.web.drain import until_idle
+from tests.sim.carrier import Carrier, Sent
+from tests.sim.disk import Disk
+from tests.sim.engine import Decoders
+from tests.sim.loop import Crashed, SimClock, SimLoop, StuckError, Threads
+from tests.sim.plan import CALM_AFTER_S, Plan, plan
+from tests.sim.readers import Reader
+from tests.sim.receivers import SECRET, Receivers
+from tests.sim.spool import SimSpool
+from tests.tones import tone_segmenter
+
+BASE = 1_800_000_000.0
+REST_WITHIN_S = 900.0
+LOOK_S = 2.0
+WRITTEN_WITHIN_S = 0.3
+"""What the page of guarantees calls about a quarter of a second: a turn of the spool, and a disk that takes a while."""
+
+
+@cache
+def _template() -> bytes:
+    """A database with its tables, made by the product's own migrations."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    event.listen(engine, "begin", _begin)
+    with engine.connect() as connection:
+        connection.execution_options(immediate=True)
+        with connection.begin():
+            migrate._upgrade(connection)
+        raw: Any = connection.connection.dbapi_connection
+        found: bytes = raw.serialize()
+    return found
+
+
+@cache
+def _engine() -> Any:
+    """One connection for all seeds of a process: what statements compile to is kept."""
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True
+    )
+
+    def connected(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+class SimDatabase(SqliteDatabase):
+    """The product's own, over memory: refuses, or keeps and does not say so."""
+
+    def __init__(self, world: World) -> None:
+        self._engine = _engine()
+        self._writer: Any = Threads(1)
+        self._readers: Any = Threads(4)
+        self._world = world
+
+    def _transaction(self, work: Any, immediate: bool) -> Any:
+        world = self._world
+        chance = 1.0 if world.calm else world.rng.random()
+        if chance < world.plan.store_refuses:
+            raise StoreError("the database is away")
+        found = super()._transaction(work, immediate)
+        if immediate and chance > 1 - world.plan.store_forgets and not world.calm:
+            raise StoreError("the connection broke before the answer came")
+        return found
+
+    async def close(self) -> None: ...
+
+
+class World:
+    """What outlives every process."""
+
+    def __init__(self, seed: int) -> None:
+        self.plan: Plan = plan(seed)
+        self.rng = Random(f"turns {seed}")
+        self.clock = SimClock(BASE)
+        self.folder = Path(tempfile.mkdtemp(prefix="callbridge-sim-", dir=_fast_folder()))
+        self.disk = Disk(self.folder)
+        self.disk.refuses = self._disk_refuses
+        self.receivers = Receivers(self, Random(f"receivers {seed}"))
+        self.carriers = [Carrier(call, self, Random(f"carrier {seed} {call.call_id}")) for call in self.plan.calls]
+        self.readers = [Reader(call.call_id, self, Random(f"reader {seed}")) for call in self.plan.calls]
+        self.chunks: dict[int, Sent] = {}
+        self.stopped: set[str] = set()
+        """Calls of which the disk has refused something."""
+        self.life = 0
+        self.context: Context | None = None
+        self.farewell = False
+        self.loop: SimLoop | None = None
+        self.at_rest = False
+        self.faults: list[str] = []
+        self.story: list[str] = []
+        self.steps = 0
+
+    @property
+    def calm(self) -> bool:
+        """Nothing goes wrong any more."""
+        return self.now() >= CALM_AFTER_S
+
+    def now(self) -> float:
+        return self.clock.monotonic()
+
+    def _disk_refuses(self) -> int | None:
+        now = self.now()
+        return next((number for at, until, number in self.plan.disk_refuses if at <= now < until), None)
+
+    # -- what the composition root is given ------------------------------------------------------------------------
+
+    async def open_store(self, _url: str, cipher: Cipher, clock: Any) -> SqlStore:
+        store = SqlStore(SimDatabase(self), cipher, clock)
+        await store.check_cipher()
+        return store
+
+    def spool(self, folder: Path, *, keep: bool = False) -> SimSpool:
+        return SimSpool(
+            folder, keep=keep, written=partial(self._mark, "written"), synced=partial(self._mark, "synced"),
+            stopped=self.stopped.add, pause_s=lambda: self.rng.choice([0.0, 0.0, 0.001, 0.03]),
+        )  # fmt: skip
+
+    def _mark(self, how: str, items: list[StreamItem]) -> None:
+        for item in items:
+            if (sent := self.chunks.get(id(item))) is not None:
+                setattr(sent, how, True)
+
+    # -- lives -----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """All lives, to the end."""
+        now = 0.0
+        ends: list[tuple[str, float, float] | None] = [*self.plan.ends, None]
+        while ends:
+            end = ends.pop(0)
+            self.life += 1
+            if self.life > 60:
+                raise StuckError("no process comes up")
+            try:
+                self._live(now, end)
+            except Crashed:
+                self._crash(power=end is not None and end[0] == "power")
+                self.story.append(f"{self.now():.3f} process {self.life} is gone ({end and end[0]})")
+            except BridgeError as error:  # it could not start
+                self.story.append(f"{self.now():.3f} process {self.life} does not start: {error.message}")
+                self._crash(power=False)
+                ends.insert(0, end)
+            now = self.now() + (end[2] if end else 1.0)
+
+    def _live(self, now: float, end: tuple[str, float, float] | None) -> None:
+        self.loop = loop = SimLoop(now, self.rng)
+        self.clock.loop = loop
+        loop.slow = 0.0
+        self.disk.cut_after_writes = None
+        if end is not None:
+            how, when_s, _ = end
+            if how == "step":
+                loop.crash_at_step = round(self.rng.uniform(1, when_s * 400))
+                loop.crash_at = now + when_s * 3
+            elif how in {"time", "power"}:
+                loop.crash_at = now + when_s
+            elif how == "write":
+                self.disk.cut_after_writes = round(when_s * 6)
+                self.disk.cut_at = self.rng.random()
+                self.disk.on_cut = partial(setattr, loop, "crashing", True)
+                loop.crash_at = now + 15
+        self.story.append(f"{now:.3f} process {self.life} starts")
+        loop.slow = self.plan.slow_threads
+        loop.live(self._process(None if end is None or end[0] != "drain" else end[1]))
+        self.steps += loop.steps
+        if end is not None and not self.at_rest and end[0] != "drain":
+            return
+        self.faults += [f"left behind: {one}" for one in loop.left()]
+        self.faults += loop.faults
+        loop.close()
+
+    def _crash(self, *, power: bool) -> None:
+        loop = self.loop
+        assert loop is not None
+        self.steps += loop.steps
+        self.faults += loop.faults
+        self.context = None
+        self.disk.process_is_gone(power=power)
+        self.receivers.under_way.clear()
+        loop.bury()
+        self._see_what_is_kept(power=power)
+        for carrier in self.carriers:
+            carrier.over = carrier.over or carrier.taken
+
+    def _see_what_is_kept(self, *, power: bool) -> None:
+        settled = {row[0] for row in self.rows("SELECT call_id FROM calls WHERE settled")}
+        for carrier in self.carriers:
+            call_id = carrier.plan.call_id
+            for sent in carrier.sent:
+                if sent.life != self.life or sent.accepted_at is None:
+                    continue
+                sent.kept = sent.synced if power else sent.written
+                late = sent.accepted_at < self.now() - WRITTEN_WITHIN_S
+                if late and not sent.written and call_id not in settled | self.stopped:
+                    self.faults.append(f"{call_id}: what came at {sent.accepted_at:.3f} had reached no disk")
+
+    async def _process(self, drains_after_s: float | None) -> None:
+        """One life of the server, with the world around it."""
+        self.farewell = False
+        engine = Scheduler(Watched(Decoders(self, self.rng), self.clock), self.clock)
+        around: list[asyncio.Task[Any]] = []
+        try:
+            async with app_module._open(_settings(self.folder), self.clock, engine) as context:
+                self.context = context
+                around += [asyncio.create_task(self._around()), *(asyncio.create_task(r.read()) for r in self.readers)]
+                resting = asyncio.create_task(self._rest())
+                around.append(resting)
+                await asyncio.wait({resting}, timeout=drains_after_s)
+                if not resting.done():
+                    await self._drain(context)
+                else:
+                    resting.result()
+                context.closing.set()
+                for task in around:
+                    task.cancel()
+                await asyncio.gather(*around, return_exceptions=True)
+        finally:
+            self.context = None
+        await engine.close()
+
+    async def _drain(self, context: Context) -> None:
+        """As `serve` does after SIGTERM."""
+        context.leaving.set()
+        await until_idle(context, self.rng.choice([0.0, 1.0, 5.0]))
+        self.farewell = True
+        await until_idle(context, 5)
+        for carrier in self.carriers:
+            carrier.over = carrier.over or carrier.taken
+        self.story.append(f"{self.now():.3f} process {self.life} leaves with {context.calls.active()} calls")
+
+    async def _around(self) -> None:
+        """Carriers call when it is their time; somebody sets the clock."""
+        async with asyncio.TaskGroup() as tasks:
+            for carrier in self.carriers:
+                if not carrier.taken and not carrier.over:
+                    tasks.create_task(self._later(carrier.plan.at_s, carrier.call()))
+            for at_s, by_s in self.plan.jumps:
+                if at_s >= self.now():
+                    tasks.create_task(self._later(at_s, self._jump(by_s)))
+
+    async def _later(self, at_s: float, coro: Any) -> None:
+        try:
+            await asyncio.sleep(max(0.0, at_s - self.now()))
+        except asyncio.CancelledError:
+            coro.close()
+            raise
+        await coro
+
+    async def _jump(self, by_s: float) -> None:
+        self.clock.jumped_s += by_s
+        self.story.append(f"{self.now():.3f} the wall clock is set by {by_s} s")
+
+    async def _rest(self) -> None:
+        """Returns when nothing is left to be done."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self.now() > REST_WITHIN_S:
+                raise StuckError(f"not at rest: {self._open_business()}")
+            if self.calm and not self._open_business():
+                self.at_rest = True
+                return
+
+    def _open_business(self) -> list[str]:
+        found = [f"carrier of {c.plan.call_id}" for c in self.carriers if not c.over]
+        if self.context is None or self.context.calls.active():
+            found.append("calls in progress")
+        found += [f"unsettled {row[0]}" for row in self.rows("SELECT call_id FROM calls WHERE NOT settled")]
+        found += [
+            f"open {row[0]}" for row in self.rows("SELECT id FROM deliveries WHERE status IN ('held', 'pending')")
+        ]
+        return found + self.disk.files()
+
+    # -- looking at what is there, past the product ----------------------------------------------------------------
+
+    def rows(self, query: str, *given: Any) -> list[Any]:
+        raw: Any = _engine().raw_connection()
+        try:
+            found: list[Any] = raw.dbapi_connection.execute(query, given).fetchall()
+        finally:
+            raw.close()
+        return found
+
+    def events(self, call_id: str) -> list[tuple[int, Any]]:
+        """(seq, body) of a call."""
+        query = (
+            "SELECT e.seq, e.type, e.body FROM events e JOIN calls c ON c.number = e.call"
+            " WHERE c.call_id = ? ORDER BY e.seq"
+        )
+        return [(seq, body_from_dict(kind, json.loads(body))) for seq, kind, body in self.rows(query, call_id)]
+
+    def digest(self) -> str:
+        """Of everything that was told: equal for a replay."""
+        told = self.rows("SELECT id, seq, type, time, body FROM events ORDER BY call, seq")
+        tried = self.rows("SELECT * FROM attempts ORDER BY delivery_id, number")
+        return hashlib.sha256(repr((told, tried, self.receivers.log)).encode()).hexdigest()[:16]
+
+    def clean_up(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _fast_folder() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # memory, where there is such a folder
+
+
+@cache
+def _settings(folder: Path) -> Settings:
+    return Settings(
+        database_url="sqlite:///simulated.db", spool_dir=folder, secret_key=SecretStr("simulated"), max_calls=20,
+        language="en", resume_grace_s=1.0,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def simulated(world: World) -> Iterator[None]:
+    """The product with this world around it."""
+    rng = Random(f"secrets {world.plan.seed}")
+
+    def token_hex(size: int = 32) -> str:
+        return rng.randbytes(size).hex()
+
+    state = random.getstate()
+    random.seed(world.plan.seed)
+    with contextlib.ExitStack() as stack:
+        put = partial(_put, stack)
+        put(secrets, "token_hex", token_hex)
+        put(app_module, "open_store", world.open_store)
+        put(app_module, "GuardedSession", lambda _guard: world.receivers)
+        put(app_module, "Spool", world.spool)
+        put(app_module, "engine_metrics", lambda _engine: nullcontext())
+        put(app_module, "LOOP_WATCH_S", 600.0)
+        put(webhooks_module, "POLL_S", 60.0)
+        put(call_module, "Segmenter", tone_segmenter)
+        for module in (file_module, locks_module, presence_module):
+            put(module, "os", world.disk)
+            put(module, "fcntl", world.disk)
+        put(Tape, "__hash__", lambda tape: hash(tape.header.started_at))
+        put(sys, "unraisablehook", lambda _: None)  # what a killed process would do while it is thrown away
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # and what it never came to await
+                yield
+        finally:
+            random.setstate(state)
+            world.clean_up()
+
+
+def _put(stack: contextlib.ExitStack, where: Any, name: str, value: Any) -> None:
+    before = getattr(where, name)
+    setattr(where, name, value)
+    stack.callback(setattr, where, name, before)
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+def prepare(world: World) -> None:
+    """An empty database with this world's endpoints."""
+    raw: Any = _engine().raw_connection()
+    raw.dbapi_connection.deserialize(_template())
+    raw.close()
+    world.clock.loop = loop = SimLoop(0.0, Random(0))
+
+    async def endpoints() -> None:
+        store = await world.open_store("", Cipher(["simulated"]), world.clock)
+        for number, _ in enumerate(world.plan.receivers):
+            await store.create_endpoint(
+                Endpoint(
+                    id=f"we_{number}", tenant="acme", url=f"https://receiver-{number}/", enabled=True,
+                    events=world.plan.events[number], secrets=(SECRET,), created_at=world.clock.now(),
+                )
+            )  # fmt: skip
+
+    refuses, forgets = world.plan.store_refuses, world.plan.store_forgets
+    world.plan.store_refuses = world.plan.store_forgets = 0.0
+    loop.live(endpoints())
+    world.plan.store_refuses, world.plan.store_forgets = refuses, forgets
+    loop.close()
