@@ -279,6 +279,13 @@ OTHER_WAYS: Final[Mapping[str, OtherWay]] = {
             summary="Asterisk externalMedia, rtpengine, anything that sends RTP: a leg a port, or the mix",
             proofs=(Proof.BEARER, Proof.SOURCE),
         ),
+        OtherWay(
+            name="webrtc",
+            title="WebRTC (WHIP)",
+            path="POST /v1/whip",
+            summary="browsers, OBS, GStreamer, any WHIP publisher: one party, the mix, or both in stereo Opus",
+            proofs=(Proof.BEARER, Proof.QUERY),
+        ),
     )
 }
 """By name; `callbridge play` speaks those that it can."""

@@ -15,6 +15,9 @@ import click
 from bridge.carrier.audio import CallAudio, read_call
 from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.place_rtp import SCHEME, destinations, legs_for, place_rtp_call
+from bridge.carrier.place_whip import NAME as WHIP
+from bridge.carrier.place_whip import OFFERED as WHIP_FORMATS
+from bridge.carrier.place_whip import WhipSide, place_whip_call
 from bridge.carrier.rtp import RtpSide
 from bridge.carrier.side import Dialled, encode_for
 from bridge.carrier.tcp import SCHEME as TCP
@@ -22,9 +25,12 @@ from bridge.cli import example
 from bridge.cli.progress import audio_bar
 from bridge.clock import SystemClock
 from bridge.dialects import DIALECTS, OTHER_WAYS, Dialect, Frames
+from bridge.errors import CallRefusedError
+from bridge.ingest.whip import CARRIER
 from bridge.model.stream import MediaFormat
 
 USUAL: Final = "twilio"
+HTTP: Final = frozenset({"http", "https"})
 NORMAL_CLOSES: Final = frozenset({1000, 1005})
 """Said in so many words, or a closing frame without a code."""
 
@@ -33,9 +39,10 @@ def _address(_context: click.Context, _option: click.Parameter, given: str) -> s
     url = urlsplit(given)
     if url.scheme == SCHEME:
         destinations(given)
-    elif url.scheme not in {"ws", "wss", TCP} or not url.netloc:
+    elif url.scheme not in {"ws", "wss", TCP, *HTTP} or not url.netloc:
         raise click.BadParameter(
-            f"{given!r} is not like wss://calls.example.org/v1/media/twilio, tcp://host:9092 or rtp://host:40000"
+            f"{given!r} is not like wss://calls.example.org/v1/media/twilio, https://calls.example.org/v1/whip, "
+            "tcp://host:9092 or rtp://host:40000"
         )
     return given
 
@@ -67,8 +74,9 @@ def _uuid_in(url: str) -> str | None:
 def _carriers() -> str:
     """The table of dialects, for `--help`."""
     rows = (f"  {row.name:<12}{row.title} ({row.frames}): {row.summary}" for row in DIALECTS.values())
-    rtp = OTHER_WAYS[SCHEME]
-    return "\b\nDialects:\n" + "\n".join([*rows, f"  {rtp.name:<12}{rtp.title}: {rtp.summary}"]) + "\n\n"
+    others = {SCHEME: OTHER_WAYS[SCHEME], WHIP: OTHER_WAYS[CARRIER]}
+    rest = (f"  {name:<12}{row.title}: {row.summary}" for name, row in others.items())
+    return "\b\nDialects:\n" + "\n".join([*rows, *rest]) + "\n\n"
 
 
 @click.command(
@@ -77,6 +85,7 @@ def _carriers() -> str:
         "callbridge play call.wav --to ws://127.0.0.1:8080/v1/media/twilio --token $KEY",
         "callbridge play call.wav --to wss://calls.example.org/v1/media/twilio --secret $TWILIO_AUTH_TOKEN \\",
         "    --param call_id=demo-1 --param metadata.queue=sales",
+        "callbridge play call.wav --to http://127.0.0.1:8080/v1/whip --dialect whip --token $KEY",
         "callbridge play call.wav --to rtp://127.0.0.1:40000,40002",
     )
 )
@@ -87,12 +96,12 @@ def _carriers() -> str:
     required=True,
     metavar="URL",
     callback=_address,
-    help="Where the call goes: ws://…, wss://…, tcp://… or rtp://…",
+    help="Where the call goes: ws://…, wss://…, http://…, https://…, tcp://… or rtp://…",
 )
 @click.option(
     "--dialect",
-    type=click.Choice([*DIALECTS, SCHEME]),
-    show_default="twilio; rtp to an address of rtp://",
+    type=click.Choice([*DIALECTS, SCHEME, WHIP]),
+    show_default="twilio; rtp to an address of rtp://, whip to one of http:// or https://",
     help="Which carrier to be.",
 )
 @click.option(
@@ -119,10 +128,12 @@ def command(
 
     Prints what the other side sent back. Status 0: the call was taken to its end; 1: it was refused or cut off.
     """
-    over_rtp = url.startswith(f"{SCHEME}:")
+    over_rtp, over_whip = url.startswith(f"{SCHEME}:"), urlsplit(url).scheme in HTTP
     if dialect is not None and over_rtp != (dialect == SCHEME):
         raise click.UsageError("the dialect rtp and an address that begins with rtp:// go together")
-    if not over_rtp:
+    if dialect is not None and over_whip != (dialect == WHIP):
+        raise click.UsageError("the dialect whip and an address that begins with http:// or https:// go together")
+    if not over_rtp and not over_whip:
         _check_dialect(url, DIALECTS[dialect or USUAL], params)
     recording = read_call(file)
     call = Dialled(
@@ -133,6 +144,12 @@ def command(
     )
     if over_rtp:
         _tell_sent(asyncio.run(_play_rtp(url, recording, call, codec, speed)))
+        return
+    if over_whip:
+        report = asyncio.run(_play_whip(url, recording, call, codec, speed))
+        _tell_sent(report)
+        if report.close_code not in NORMAL_CLOSES:
+            raise CallRefusedError("the other side ended the call", status=None)
         return
     spoken = DIALECTS[dialect or USUAL]
     if (uuid := _uuid_in(url)) is not None:
@@ -172,6 +189,22 @@ async def _play_rtp(url: str, recording: CallAudio, call: Dialled, codec: str | 
             dict(zip(call.legs, where, strict=True)),
             audio,
             side,
+            clock=SystemClock(),
+            manner=Manner(speed=speed),
+            progress=lambda milliseconds: sent(int(milliseconds)),
+        )
+
+
+async def _play_whip(url: str, recording: CallAudio, call: Dialled, codec: str | None, speed: float) -> CallReport:
+    if codec is not None:
+        call = replace(call, media_format=_coded(codec, WHIP_FORMATS))
+    side = WhipSide.of(call, recording)
+    with audio_bar("Calling", side.audio.duration_ms) as sent:
+        return await place_whip_call(
+            url,
+            side,
+            parameters=call.parameters,
+            token=call.token,
             clock=SystemClock(),
             manner=Manner(speed=speed),
             progress=lambda milliseconds: sent(int(milliseconds)),
