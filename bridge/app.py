@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from bridge.calls import Calls
+from bridge.compat.table import add_surfaces
 from bridge.deliver.bootstrap import endpoint_from_settings
 from bridge.deliver.guard import Guard, GuardedSession
 from bridge.deliver.hub import Hub
@@ -61,7 +62,9 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 def build(settings: Settings, clock: Clock, engine: Engine | None = None) -> web.Application:
     """The whole server, not yet started. `engine` stands in for the one that the settings name."""
-    return application(partial(_open, settings, clock, engine))
+    app = application(partial(_open, settings, clock, engine))
+    add_surfaces(app)
+    return app
 
 
 @asynccontextmanager

@@ -28,16 +28,27 @@ from bridge.model.events import (
     DtmfReceived,
     MediaGap,
     SpeechEnded,
+    SpeechFlushed,
     SpeechStarted,
     TranscriptFinal,
     TranscriptPartial,
     TranscriptRevised,
 )
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
-from bridge.model.stream import Discarded, DtmfDigit, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
+from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
 from bridge.model.words import Partial, Segment
 from bridge.ports import Clock, Engine, EventSink
-from bridge.recognise.heard import AllHeard, Heard, Revision, Thinned, Undecoded, Unspooled, VoiceEnded, VoiceStarted
+from bridge.recognise.heard import (
+    AllHeard,
+    Flushed,
+    Heard,
+    Revision,
+    Thinned,
+    Undecoded,
+    Unspooled,
+    VoiceEnded,
+    VoiceStarted,
+)
 from bridge.recognise.hearing import Hearing, HearingOptions
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 
@@ -186,10 +197,18 @@ class Call:
             case DtmfDigit(leg=leg, digit=digit):
                 at = self._ear(leg).audio.position
                 await self._publish(DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at)))
+            case Flush():
+                self._flush()
             case StreamStarted():
                 self._join(item)
             case StreamStopped(reason=reason):
                 self._ending = CallEnded(reason=reason, duration_ms=0)
+
+    def _flush(self) -> None:
+        for ear in self._ears.values():
+            self._hear_held(ear)
+            ear.hearing.offer(ear.segmenter.cut())
+            ear.hearing.mark(ear.position)
 
     def _join(self, started: StreamStarted) -> None:
         """The line broke and has come back: its new stream goes on where all legs are equally far."""
@@ -290,7 +309,7 @@ def _hearing_options(options: CallOptions, leg: Leg) -> HearingOptions:
     )
 
 
-def _as_event(heard: Heard) -> Body:  # noqa: PLR0911  # a table, as a match
+def _as_event(heard: Heard) -> Body:  # noqa: C901, PLR0911  # a table, as a match
     match heard:
         case VoiceStarted(leg=leg, position=at):
             return SpeechStarted(leg=leg, at_ms=to_ms(at))
@@ -308,6 +327,8 @@ def _as_event(heard: Heard) -> Body:  # noqa: PLR0911  # a table, as a match
             return MediaGap(leg=leg, at_ms=to_ms(at), missing_ms=to_ms(samples), reason=reason)
         case Thinned():
             return CallDegraded(reason="load", what="partials")
+        case Flushed(leg=leg, position=at):
+            return SpeechFlushed(leg=leg, at_ms=to_ms(at))
         case Unspooled():
             return CallDegraded(reason="spool", what="recovery")
     raise TypeError(f"{type(heard).__name__} is not told")

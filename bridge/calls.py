@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -31,6 +32,13 @@ CALL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 RETRY_AFTER_S: Final = 10
 
 MOST_KEYWORDS: Final = 50
+
+SHORTEST_ENDPOINTING_MS: Final = 100
+LONGEST_ENDPOINTING_MS: Final = 5000
+
+LOWEST_THRESHOLD: Final = 0.1
+HIGHEST_THRESHOLD: Final = 0.95
+"""What a call may choose; the voice model is never surer or less sure than that for long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +198,8 @@ class Calls:
         return CallOptions(
             language=language if language in self._languages else self._language,
             keywords=tuple(word for word in keywords if word)[:MOST_KEYWORDS],
-            speech=self._speech,
+            speech=_speech(started.parameters, self._speech),
+            partials=started.parameters.get("partials", "") != "off",
         )
 
     async def _tell(self, call: Call, tape: Tape | None) -> None:
@@ -219,6 +228,28 @@ def _is_gone(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(_is_gone, error.exceptions))
     return isinstance(error, NotFoundError)
+
+
+def _speech(parameters: Mapping[str, str], usual: SegmenterOptions) -> SegmenterOptions:
+    """`endpointing_ms`, the silence that ends speech, and `vad_threshold`, how sure of it one must be."""
+    hangover_ms = _within(parameters.get("endpointing_ms"), SHORTEST_ENDPOINTING_MS, LONGEST_ENDPOINTING_MS)
+    threshold = _within(parameters.get("vad_threshold"), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)
+    if hangover_ms is not None:
+        pause_ms = min(usual.pause_ms, round(hangover_ms / 2))
+        usual = replace(usual, hangover_ms=round(hangover_ms), pause_ms=pause_ms)
+    if threshold is not None:
+        stop = threshold * usual.stop_probability / usual.start_probability
+        usual = replace(usual, start_probability=threshold, stop_probability=stop)
+    return usual
+
+
+def _within(given: str | None, least: float, most: float) -> float | None:
+    """None for what is no number."""
+    try:
+        number = float(given or "")
+    except ValueError:
+        return None
+    return min(max(number, least), most) if math.isfinite(number) else None
 
 
 async def _taped(items: AsyncIterator[StreamItem], tape: Tape | None) -> AsyncIterator[StreamItem]:

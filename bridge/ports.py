@@ -167,10 +167,11 @@ class EventBoard(Protocol):
 class EventFeed(Protocol):
     """Events as subscribers read them."""
 
-    def call(self, tenant: str, call_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    def call(self, tenant: str, call_id: str, *, after: int = 0, coming: bool = False) -> AsyncIterator[Event]:
         """Every event of one call behind `seq` `after`, in order, none missing or twice; ends when the call is settled.
 
-        Raises NotFoundError when the tenant has no such call.
+        `coming`: it is about to begin in this process, and is waited for. Raises NotFoundError when the tenant has no
+        such call.
         """
         ...
 

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from bridge.calls import CALL_ID, Calls
-from bridge.deliver.fetch import fetch
+from bridge.deliver.download import download
 from bridge.deliver.guard import GuardedSession
 from bridge.errors import (
     BridgeError,
@@ -47,6 +47,9 @@ AT_ONCE: Final = 4
 """Recordings in work side by side, so that a short one does not wait for a long one's end."""
 
 LONGEST_S: Final = 24 * 3600
+
+FETCH_S: Final = 900.0
+"""For all of a recording that is fetched."""
 
 RETRY_AFTER_S: Final = 30
 
@@ -349,7 +352,7 @@ class Transcriptions:
     async def _fetch(self, work: _Work, url: str) -> None:
         upload = self._shelf.receive(work.shelved)
         try:
-            await fetch(self._session, url, upload.write)
+            await download(self._session, url, upload.write, most_bytes=upload.limit, within_s=FETCH_S)
             await asyncio.to_thread(upload.keep)
             upload.let_go()
         finally:

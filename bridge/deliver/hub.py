@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from bridge.errors import SlowReaderError
+from bridge.errors import NotFoundError, SlowReaderError
 from bridge.model.events import Event
 from bridge.ports import CallStore
 from bridge.pulse import Pulse
@@ -89,11 +89,16 @@ class Hub:
             call.finished = True
             call.news.send()
 
-    async def call(self, tenant: str, call_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    async def call(self, tenant: str, call_id: str, *, after: int = 0, coming: bool = False) -> AsyncIterator[Event]:
         """The `EventFeed` port. Raises StoreError when older events cannot be read; resume at the last `seq`."""
         recent = self._calls.setdefault(call_id, _LiveCall())  # before the store is asked: its end is not missed then
         recent.watched += 1
         try:
+            while coming:
+                news = recent.news.next()
+                if recent.live or await self._is_kept(tenant, call_id):
+                    break
+                await news.wait()
             if (await self._store.call(tenant, call_id)).settled:
                 recent.finished = True
             while True:
@@ -113,6 +118,13 @@ class Hub:
             recent.watched -= 1
             if not recent.watched and not recent.live and self._calls.get(call_id) is recent:
                 del self._calls[call_id]
+
+    async def _is_kept(self, tenant: str, call_id: str) -> bool:
+        try:
+            await self._store.call(tenant, call_id)
+        except NotFoundError:
+            return False
+        return True
 
     async def tenant(self, tenant: str) -> AsyncIterator[Event]:
         """The `EventFeed` port. Raises SlowReaderError when events went by unread; each call can still be resumed."""

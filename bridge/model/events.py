@@ -46,6 +46,15 @@ class SpeechEnded(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechFlushed(Body):
+    """What was said until `at_ms` has been told: the sender asked for it to be put into words at once."""
+
+    type: ClassVar[str] = "speech.flushed"
+    leg: Leg
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptPartial(Body):
     type: ClassVar[str] = "transcript.partial"
     leg: Leg
@@ -183,6 +192,7 @@ BODIES: Final[dict[str, type[Body]]] = {
         CallStarted,
         SpeechStarted,
         SpeechEnded,
+        SpeechFlushed,
         TranscriptPartial,
         TranscriptFinal,
         TranscriptRevised,

@@ -92,6 +92,11 @@ class Discarded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """The sender wants what has been said so far put into words now: speech that goes on is cut here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStopped:
     """The carrier has said that the call is over. Media may still follow; it counts, as long as the socket lives."""
 
@@ -100,4 +105,4 @@ class StreamStopped:
     """Nobody said so: the line is dead, and the carrier may come back on another."""
 
 
-StreamItem = StreamStarted | MediaChunk | DtmfDigit | MarkReached | Discarded | StreamStopped
+StreamItem = StreamStarted | MediaChunk | DtmfDigit | MarkReached | Discarded | Flush | StreamStopped

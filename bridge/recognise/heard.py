@@ -57,6 +57,14 @@ class Unspooled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flushed:
+    """What was said before `position` has been told, as the sender asked."""
+
+    leg: Leg
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllHeard:
     """The leg is over and its last final has been told; only revisions follow."""
 
@@ -64,5 +72,15 @@ class AllHeard:
 
 
 Heard: TypeAlias = (
-    Gap | VoiceStarted | VoiceEnded | Partial | Segment | Revision | Undecoded | Thinned | Unspooled | AllHeard
+    Gap
+    | VoiceStarted
+    | VoiceEnded
+    | Partial
+    | Segment
+    | Revision
+    | Undecoded
+    | Thinned
+    | Unspooled
+    | Flushed
+    | AllHeard
 )

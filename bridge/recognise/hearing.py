@@ -22,7 +22,7 @@ from bridge.ports import Clock, Decoded, DecodedWord, DecodeJob, Engine, Urgency
 from bridge.recognise.agreement import Agreement, joined
 from bridge.recognise.context import Context, Said, Window
 from bridge.recognise.guard import is_invented
-from bridge.recognise.heard import AllHeard, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
+from bridge.recognise.heard import AllHeard, Flushed, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
 from bridge.recognise.pace import PARTIAL_S, SLOWEST_PARTIAL_S, context_room, is_busy, partial_interval_s
 from bridge.recognise.settling import Piece, Settling, placed
 from bridge.recognise.tongue import Tongue
@@ -83,6 +83,8 @@ class Hearing:
         self._number = options.first_segment
         self._utterances: deque[Utterance] = deque()
         """The last may still be open; the first is being decoded."""
+        self._marks: deque[tuple[int, int]] = deque()
+        """Positions up to which all is to be told, each with the number of utterances before it that are not yet."""
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -107,6 +109,16 @@ class Hearing:
     async def room(self) -> None:
         """Returns when there is room for more: at once, unless a minute of speech is undecoded."""
         await self._room.wait()
+
+    def mark(self, position: int) -> None:
+        """Nothing is open: say so (`Flushed`) once all that was offered has been told."""
+        self._marks.append((position, len(self._utterances)))
+        self._tell_marks(0)
+
+    def _tell_marks(self, concluded: int) -> None:
+        self._marks = deque((position, left - concluded) for position, left in self._marks)
+        while self._marks and self._marks[0][1] <= 0:
+            self._tell(Flushed(leg=self._leg, position=self._marks.popleft()[0]))
 
     def close(self) -> None:
         """The leg is over: nothing more will be offered. Speech that is still open ends here."""
@@ -160,6 +172,7 @@ class Hearing:
                     self._number += 1
                     await self._hear_out(utterance)
                 self._utterances.popleft()
+                self._tell_marks(1)
                 self._limit()
             self._tell(AllHeard(leg=self._leg))
             self._settling.close()

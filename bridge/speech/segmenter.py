@@ -83,13 +83,18 @@ class Segmenter:
 
     def flush(self) -> list[Speech]:
         """The leg ended: what is held, and the end of a stretch that was still open."""
-        out = [speech for window in self._framer.flush() for speech in self._advance(window)]
-        out += self._decide()
+        return [*(speech for window in self._framer.flush() for speech in self._advance(window)), *self.cut()]
+
+    def cut(self) -> list[Speech]:
+        """End a stretch that is open; the leg goes on. Less than a window is still held, for what follows."""
+        out = list(self._decide())
         if self._state is not _State.QUIET:
             if self._state is _State.SPEAKING:
                 self._voice_end = self._position
             out.append(SpeechOver(self._voice_end))
             self._state = _State.QUIET
+            self._run = 0
+            self._pre_roll.clear()
         return out
 
     def _advance(self, window: Samples) -> Iterable[Speech]:

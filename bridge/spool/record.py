@@ -23,6 +23,7 @@ from bridge.model.stream import (
     Discarded,
     DtmfDigit,
     Encoding,
+    Flush,
     Leg,
     MarkReached,
     MediaChunk,
@@ -51,6 +52,7 @@ _KINDS: Final[dict[int, type[StreamItem]]] = {
     3: DtmfDigit,
     4: MarkReached,
     5: StreamStopped,
+    6: Flush,
 }
 _KIND_NUMBERS: Final = {kind: number for number, kind in _KINDS.items()}
 

@@ -45,7 +45,7 @@ class IncomingFile:
         """Raises SpoolError."""
         self.path = path
         self.size = 0
-        self._limit = limit
+        self.limit = limit
         self._held = bytearray()
         self._open = True
         try:
@@ -56,9 +56,9 @@ class IncomingFile:
 
     async def write(self, data: bytes) -> None:
         self.size += len(data)
-        if self.size > self._limit:
-            limit_mb = self._limit // 1_000_000
-            raise TooLargeError(f"more than the {limit_mb} MB that a recording may have", limit=self._limit)
+        if self.size > self.limit:
+            limit_mb = self.limit // 1_000_000
+            raise TooLargeError(f"more than the {limit_mb} MB that a recording may have", limit=self.limit)
         self._held += data
         if len(self._held) >= GATHERED:
             await asyncio.to_thread(self.flush)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -92,11 +92,21 @@ async def _fill(
             form.fields.add(part.name or "", await _text(part))
 
 
-async def read_raw(request: web.Request, transcriber: Transcriber, *, limit: int | None = None) -> Upload:
-    """The whole body as a recording. Raises TooLargeError, CapacityError, SpoolError; then nothing stays."""
+async def read_raw(
+    request: web.Request,
+    transcriber: Transcriber,
+    *,
+    limit: int | None = None,
+    also: Callable[[bytes], object] = lambda _: None,
+) -> Upload:
+    """The whole body as a recording; `also` sees it piece by piece.
+
+    Raises TooLargeError, CapacityError, SpoolError; then nothing stays.
+    """
     upload = transcriber.receive()
     try:
         async for piece in request.content.iter_chunked(PIECE):
+            also(piece)
             await upload.write(piece)
             _check(upload, limit)
     except BaseException:

@@ -15,6 +15,7 @@ from bridge.model.events import (
     CallStarted,
     DtmfReceived,
     MediaGap,
+    SpeechFlushed,
     SpeechStarted,
     TranscriptFinal,
     TranscriptPartial,
@@ -22,7 +23,7 @@ from bridge.model.events import (
 )
 from bridge.model.frame import AudioFrame
 from bridge.model.speech import Speech
-from bridge.model.stream import Discarded, DtmfDigit, Leg, MarkReached, StreamStopped
+from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MarkReached, StreamStopped
 from bridge.ports import Decoded, DecodeJob, Urgency
 from tests.engines import WORD, read, said
 from tests.office import Office, after, silence, started
@@ -127,6 +128,37 @@ async def test_media_behind_the_stop_still_counts(office: Office) -> None:
     await phone.hang_up()
     assert [final.text for final in office.sink.of("c1", TranscriptFinal)] == ["w11"]
     assert office.sink.of("c1", CallEnded)[0].reason == "hangup"
+
+
+async def test_a_flush_in_the_middle_of_speech(office: Office) -> None:
+    """What is open is cut and told at once, then the flush of every leg; the call goes on, and times stay true."""
+    phone = await office.ring(started(call_id="c1"))
+    await phone.play({CALLER: after(0.1, 11, 22, then=0)})
+    phone.send(Flush())
+    await office.clock.advance(0.5)
+    assert [final.text for final in office.sink.of("c1", TranscriptFinal)] == ["w11 w22"]
+    flushes = office.sink.of("c1", SpeechFlushed)
+    assert {flush.leg for flush in flushes} == {CALLER, AGENT}
+    kinds = office.sink.kinds("c1")
+    assert kinds.index("transcript.final") < len(kinds) - 1 - kinds[::-1].index("speech.flushed")
+    before_ms = max(flush.at_ms for flush in flushes)
+    await phone.play({CALLER: after(1.0, 33)})
+    await phone.hang_up()
+    await office.clock.advance(1.0)
+    [_, last] = office.sink.of("c1", TranscriptFinal)
+    assert last.text == "w33"
+    assert last.start_ms == pytest.approx(before_ms + 1000, abs=70)
+
+
+async def test_a_flush_of_nothing_is_answered_at_once(office: Office) -> None:
+    """Nobody speaks: every leg says so, and no word is made up."""
+    phone = await office.ring(started(call_id="c1"))
+    await phone.play({CALLER: silence(1.0)})
+    phone.send(Flush())
+    await office.clock.settle()
+    assert [flush.leg for flush in office.sink.of("c1", SpeechFlushed)] == [CALLER, AGENT]
+    await phone.hang_up()
+    assert office.sink.of("c1", TranscriptFinal) == []
 
 
 @pytest.mark.parametrize("error", [CarrierProtocolError("a start twice"), CarrierFloodError("too much")])

@@ -11,7 +11,7 @@ from bridge.calls import MOST_KEYWORDS
 from bridge.errors import CapacityError, ConflictError, UnsupportedMediaError
 from bridge.model.events import TranscriptFinal
 from bridge.model.stream import Encoding, Leg, MediaFormat, StreamItem
-from tests.office import Office, after, started
+from tests.office import Office, after, silence, started
 
 CALLER = Leg.CALLER
 
@@ -107,3 +107,35 @@ async def test_a_calls_keywords_reach_every_decode(office: Office, given: str, k
 async def _never() -> AsyncIterator[StreamItem]:
     raise AssertionError("read before it was let in")
     yield
+
+
+@pytest.mark.parametrize(
+    ("given", "ends_after_s"),
+    [
+        pytest.param({}, 0.5, id="as-usual"),
+        pytest.param({"endpointing_ms": "1500"}, 1.5, id="later"),
+        pytest.param({"endpointing_ms": "10"}, 0.1, id="as-soon-as-may-be"),
+        pytest.param({"endpointing_ms": "soon"}, 0.5, id="no-number"),
+        pytest.param({"endpointing_ms": "nan"}, 0.5, id="not-a-number-either"),
+    ],
+)
+async def test_a_call_may_choose_how_long_a_pause_ends_speech(
+    office: Office, given: dict[str, str], ends_after_s: float
+) -> None:
+    """Silence of that length, and no shorter one, is the end of what somebody says."""
+    phone = await office.ring(started(CALLER, call_id="c1", **given))
+    await phone.play({CALLER: after(0.1, 11, then=max(0.0, ends_after_s - 0.15))})
+    assert "speech.ended" not in office.sink.kinds("c1")
+    await phone.play({CALLER: silence(0.3)})
+    assert "speech.ended" in office.sink.kinds("c1")
+    await phone.hang_up()
+
+
+async def test_a_call_may_do_without_partials(office: Office) -> None:
+    """Nobody looks at them: none is decoded, and their stopping is no news."""
+    phone = await office.ring(started(CALLER, call_id="c1", partials="off"))
+    await phone.play({CALLER: after(0.1, 11, 22, 33, 44, 55)})
+    await phone.hang_up()
+    await office.clock.advance(1.0)
+    assert not {"transcript.partial", "call.degraded"} & set(office.sink.kinds("c1"))
+    assert "transcript.final" in office.sink.kinds("c1")

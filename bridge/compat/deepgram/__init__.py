@@ -1,0 +1,29 @@
+"""Deepgram's `/v1/listen`: recordings over HTTP, live audio over a WebSocket, and short-lived tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from bridge.compat.asking import is_upgrade, shaped
+from bridge.compat.deepgram.faults import answer_fault
+from bridge.compat.deepgram.live import listen_live
+from bridge.compat.deepgram.prerecorded import grant, listen
+from bridge.errors import InvalidRequestError
+from bridge.web.context import Context
+
+PATHS: Final = ("POST /v1/listen", "WS /v1/listen", "POST /v1/auth/grant")
+
+
+async def _live(request: web.Request, context: Context) -> web.StreamResponse:
+    if not is_upgrade(request):
+        raise InvalidRequestError("GET is a WebSocket here; send recordings with POST")
+    return await listen_live(request, context)
+
+
+def add_routes(app: web.Application) -> None:
+    for path in ("/v1/listen", "/v1/listen/"):
+        app.router.add_post(path, shaped(answer_fault, listen))
+        app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
+    app.router.add_post("/v1/auth/grant", shaped(answer_fault, grant))

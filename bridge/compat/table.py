@@ -1,0 +1,46 @@
+"""The one table of surfaces: their routes, and what `docs/compat.md` says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from bridge.compat import deepgram, openai
+from bridge.compat.live import SESSIONS, leave
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """Another service's API, as far as it is spoken here."""
+
+    name: str
+    title: str
+    paths: tuple[str, ...]
+    add_routes: Callable[[web.Application], None]
+
+
+SURFACES: Final = (
+    Surface(
+        name="openai",
+        title="OpenAI audio transcriptions",
+        paths=openai.PATHS,
+        add_routes=openai.add_routes,
+    ),
+    Surface(
+        name="deepgram",
+        title="Deepgram listen",
+        paths=deepgram.PATHS,
+        add_routes=deepgram.add_routes,
+    ),
+)
+
+
+def add_surfaces(app: web.Application) -> None:
+    """Every surface's routes; live sessions hear their last words before the server's other parts go."""
+    app[SESSIONS] = {}
+    for surface in SURFACES:
+        surface.add_routes(app)
+    app.on_shutdown.insert(0, leave)

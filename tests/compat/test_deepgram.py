@@ -1,0 +1,134 @@
+"""Deepgram's own SDK, pointed at us: recordings over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.model.stream import Leg
+from tests.real_server import KEY, RealServer
+from tests.recorded import channels, file_of, mulaw_of, said, said_in_turn
+from tests.tones import DURATION_MS, SCRIPT
+
+pytest.importorskip("deepgram", reason="the SDK is not installed: pip install deepgram-sdk")
+
+from tests.compat.deepgram_client import ApiError, pointed  # which imports the SDK
+
+MONO = file_of("wav", channels())
+STEREO = file_of("wav", channels(Leg.CALLER, Leg.AGENT))
+
+
+@pytest.fixture
+async def client(server: RealServer) -> AsyncIterator[Any]:
+    async with pointed(server, api_key=KEY) as opened:
+        yield opened
+
+
+async def test_words(client: Any) -> None:
+    """One channel, its words with times, and every field that the SDK declares."""
+    told = await client.listen.v1.media.transcribe_file(request=MONO, model="nova-3")
+    [channel] = told.results.channels
+    [alternative] = channel.alternatives
+    assert alternative.transcript.split() == said_in_turn()
+    spoken = [word for _, words in SCRIPT for word in words]
+    assert [word.word for word in alternative.words] == [word.word for word in spoken]
+    assert [word.start for word in alternative.words] == pytest.approx([w.start_ms / 1000 for w in spoken], abs=0.1)
+    assert all(0 < word.confidence <= 1 for word in alternative.words)
+    about = told.metadata
+    assert (about.duration, about.channels) == (DURATION_MS / 1000, 1)
+    assert about.sha256 == hashlib.sha256(MONO).hexdigest()
+    assert about.request_id
+    assert about.created.tzinfo is not None
+    [model] = about.models
+    assert about.model_info[model]["arch"] == "whisper"
+    assert told.results.utterances is None
+    assert all(word.speaker is None for word in alternative.words)
+
+
+async def test_channels_apart(client: Any) -> None:
+    """With multichannel each party has a channel, else there is one with all that was said; diarize changes nothing."""
+    apart = await client.listen.v1.media.transcribe_file(request=STEREO, multichannel=True, diarize=True)
+    texts = [channel.alternatives[0].transcript.split() for channel in apart.results.channels]
+    assert texts == [said(Leg.CALLER), said(Leg.AGENT)]
+    together = await client.listen.v1.media.transcribe_file(request=STEREO)
+    assert [c.alternatives[0].transcript.split() for c in together.results.channels] == [said_in_turn()]
+
+
+async def test_utterances(client: Any) -> None:
+    """What is said without a silence of utt_split, by start, each with its channel."""
+    told = await client.listen.v1.media.transcribe_file(request=STEREO, multichannel=True, utterances=True)
+    utterances = told.results.utterances
+    assert [one.transcript.split() for one in utterances] == [[w.word for w in words] for _, words in SCRIPT]
+    assert [one.channel for one in utterances] == [0 if leg is Leg.CALLER else 1 for leg, _ in SCRIPT]
+    fewer = await client.listen.v1.media.transcribe_file(request=MONO, utterances=True, utt_split=60)
+    assert [one.transcript.split() for one in fewer.results.utterances] == [said_in_turn()]
+
+
+async def test_punctuation(client: Any) -> None:
+    """Words are plain unless punctuation is asked for; then they come both ways, and in paragraphs."""
+    plain = await client.listen.v1.media.transcribe_file(request=MONO)
+    assert not hasattr(plain.results.channels[0].alternatives[0].words[0], "punctuated_word")
+    smart = await client.listen.v1.media.transcribe_file(request=MONO, smart_format=True)
+    alternative = smart.results.channels[0].alternatives[0]
+    assert alternative.words[0].punctuated_word == alternative.words[0].word
+    paragraphs = alternative.paragraphs.paragraphs
+    assert sum(one.num_words for one in paragraphs) == len(said_in_turn())
+    assert " ".join(s.text for one in paragraphs for s in one.sentences).split() == said_in_turn()
+
+
+async def test_samples_without_a_header(client: Any) -> None:
+    """As the parameters say."""
+    raw = mulaw_of(channels(Leg.CALLER, Leg.AGENT))
+    options = {"additional_query_parameters": {"sample_rate": "16000", "channels": "2"}}
+    told = await client.listen.v1.media.transcribe_file(
+        request=raw, encoding="mulaw", multichannel=True, request_options=options
+    )
+    assert told.results.channels[1].alternatives[0].transcript.split() == said(Leg.AGENT)
+
+
+async def test_by_its_address(client: Any) -> None:
+    """A recording that is fetched; the language is found out when that is asked for."""
+
+    async def monday(_: web.Request) -> web.Response:
+        return web.Response(body=io.BytesIO(MONO), content_type="audio/wav")
+
+    shop = web.Application()
+    shop.router.add_get("/monday.wav", monday)
+    async with TestServer(shop, host="127.0.0.1") as running:
+        url = str(running.make_url("/monday.wav"))
+        told = await client.listen.v1.media.transcribe_url(url=url, detect_language=True, keyterm=["Harbor Lane"])
+    assert told.results.channels[0].alternatives[0].transcript.split() == said_in_turn()
+    assert told.results.channels[0].detected_language == "en"
+
+
+async def test_faults(server: RealServer, client: Any) -> None:
+    """In Deepgram's shape, with the status that its SDK knows."""
+    with pytest.raises(ApiError) as unreadable:
+        await client.listen.v1.media.transcribe_file(request=b"no audio at all")
+    assert unreadable.value.status_code == 400
+    assert set(unreadable.value.body) == {"err_code", "err_msg", "request_id"}
+    with pytest.raises(ApiError) as inside:
+        await client.listen.v1.media.transcribe_url(url="http://192.168.0.1/a.wav")
+    assert inside.value.status_code == 400
+    async with pointed(server, api_key="wrong") as stranger:
+        with pytest.raises(ApiError) as refused:
+            await stranger.listen.v1.media.transcribe_file(request=MONO)
+    assert (refused.value.status_code, refused.value.body["err_code"]) == (401, "INVALID_AUTH")
+    async with server.session.get("/v1/listen") as answer:
+        assert answer.status == 400
+        assert answer.headers["dg-request-id"] == (await answer.json())["request_id"]
+
+
+async def test_short_lived_tokens(server: RealServer, client: Any) -> None:
+    """What `auth/grant` gives opens a session, sent as the SDK sends it."""
+    granted = await client.auth.v1.tokens.grant(ttl_seconds=60)
+    assert granted.expires_in == 60
+    async with pointed(server, access_token=granted.access_token) as brief:
+        told = await brief.listen.v1.media.transcribe_file(request=MONO)
+    assert told.results.channels[0].alternatives[0].transcript.split() == said_in_turn()
