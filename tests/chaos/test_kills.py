@@ -167,4 +167,4 @@ async def test_sigterm(server: Mortal, receiver: Receiver, signals: int) -> None
 
 
 def spooled(server: Mortal) -> list[str]:
-    return [path.name for path in server.spool.iterdir()]
+    return [path.name for path in server.spool.rglob("*") if path.is_file()]
