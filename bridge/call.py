@@ -42,6 +42,7 @@ from bridge.recognise.heard import (
     AllHeard,
     Flushed,
     Heard,
+    KeyPressed,
     Revision,
     Thinned,
     Undecoded,
@@ -59,6 +60,9 @@ METADATA = "metadata."
 
 YIELD_EVERY = 64
 """Items taken before other calls get their turn, so that a flood is nobody else's trouble."""
+
+MOST_UNTOLD = 2_000
+"""Values heard and not yet kept by the store: minutes of lively talk. Then the carrier waits."""
 
 RECONNECTED = "reconnected"
 """The reason of a gap that a broken line left until its carrier came back."""
@@ -124,7 +128,8 @@ class Call:
         self._sink = sink
         self._clock = clock
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
-        """Bounded by the hearings, which stop listening when too much is undecoded."""
+        """Bounded by `listen`, which goes no further while too much is undecoded or untold."""
+        self._told = asyncio.Event()
         self._told_ms = max((told.until_ms for told in options.told.values()), default=0)
         self._ears = self._open_ears(engine, options)
         self._ending = CallEnded(reason="closed", duration_ms=0)
@@ -194,9 +199,10 @@ class Call:
                 for heard in ear.audio.push(item):
                     self._hear(ear, heard)
                 await ear.hearing.room()
+                await self._room()
             case DtmfDigit(leg=leg, digit=digit):
                 at = self._ear(leg).audio.position
-                await self._publish(DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at)))
+                self._heard.put_nowait(KeyPressed(leg=leg, position=at, digit=digit))
             case Flush():
                 self._flush()
             case StreamStarted():
@@ -209,6 +215,12 @@ class Call:
             self._hear_held(ear)
             ear.hearing.offer(ear.segmenter.cut())
             ear.hearing.mark(ear.position)
+
+    async def _room(self) -> None:
+        """Returns when there is room for more to tell: at once, unless the store has been away for long."""
+        while self._heard.qsize() >= MOST_UNTOLD:
+            self._told.clear()
+            await self._told.wait()
 
     def _join(self, started: StreamStarted) -> None:
         """The line broke and has come back: its new stream goes on where all legs are equally far."""
@@ -267,6 +279,7 @@ class Call:
         speaking = set(self._ears)
         while speaking:
             heard = await self._heard.get()
+            self._told.set()
             if isinstance(heard, AllHeard):
                 speaking.discard(heard.leg)
             else:
@@ -275,6 +288,7 @@ class Call:
     async def _tell_what_is_left(self) -> None:
         while not self._heard.empty():
             heard = self._heard.get_nowait()
+            self._told.set()
             if not isinstance(heard, AllHeard | Unspooled):  # a crash can take nothing from a call that is told
                 await self._publish(_as_event(heard))
 
@@ -321,6 +335,8 @@ def _as_event(heard: Heard) -> Body:  # noqa: C901, PLR0911  # a table, as a mat
             return TranscriptFinal.of(heard)
         case Revision(leg=leg, replaces=replaces, segments=segments):
             return TranscriptRevised(leg=leg, replaces=replaces, segments=segments)
+        case KeyPressed(leg=leg, position=at, digit=digit):
+            return DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at))
         case Undecoded(leg=leg, position=at, samples=samples):
             return MediaGap(leg=leg, at_ms=to_ms(at), missing_ms=to_ms(samples), reason="undecoded")
         case Gap(leg=leg, position=at, samples=samples, reason=reason):

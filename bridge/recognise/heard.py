@@ -36,6 +36,15 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPressed:
+    """A key of the phone, where the leg's audio stood."""
+
+    leg: Leg
+    position: int
+    digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Undecoded:
     """Speech that was heard and could not be put into words."""
 
@@ -73,6 +82,7 @@ class AllHeard:
 
 Heard: TypeAlias = (
     Gap
+    | KeyPressed
     | VoiceStarted
     | VoiceEnded
     | Partial

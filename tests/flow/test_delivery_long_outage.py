@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from typing import Any, Self
 
@@ -15,7 +16,8 @@ from bridge.ports import Store
 from tests.clock import VirtualClock
 from tests.story import Story, ended, started
 
-ENDPOINTS = 24
+ENDPOINTS = int(os.environ.get("ENDPOINTS", "24"))
+"""A thousand take a minute."""
 CALLS = 2
 AWAY_S = 24 * 3600.0
 

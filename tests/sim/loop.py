@@ -8,6 +8,7 @@ stop in front of any of them for good, which is what a killed process does.
 from __future__ import annotations
 
 import asyncio
+import gc
 import heapq
 from collections.abc import Callable
 from itertools import count
@@ -184,6 +185,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._ready.clear()  # type: ignore[attr-defined]
         self._scheduled.clear()  # type: ignore[attr-defined]
         self.close()
+        gc.collect()  # now: what is left of this process must not be found in the next one
 
 
 def _tell(answer: asyncio.Future[Any], found: Any, error: BaseException | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from itertools import groupby
 
@@ -11,6 +12,7 @@ import pytest
 from bridge import call as call_module
 from bridge.errors import CarrierFloodError, CarrierProtocolError
 from bridge.model.events import (
+    Body,
     CallEnded,
     CallStarted,
     DtmfReceived,
@@ -326,3 +328,52 @@ def _crash(job: DecodeJob) -> Decoded | None:
 def _louder(job: DecodeJob) -> Decoded:
     decoded = read(job)
     return said([replace(word, text=word.text.upper()) for word in decoded.words])
+
+
+# -- a store that is away ------------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_is_pressed_holds_up_no_audio(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store is away the call still listens; the key is told with the rest, where it was pressed."""
+    away = asyncio.Event()
+    publish = office.sink.publish
+
+    async def later(call_id: str, body: Body) -> None:
+        await away.wait()
+        await publish(call_id, body)
+
+    monkeypatch.setattr(office.sink, "publish", later)
+    phone = await office.ring()
+    phone.send(DtmfDigit(leg=CALLER, digit="5"))
+    await phone.play({CALLER: after(0.2, 11)})
+    [active] = office.calls._active.values()
+    assert active.call.duration > 16_000
+    away.set()
+    await phone.hang_up()
+    await office.clock.advance(2.0)
+    assert [key.digit for key in office.sink.of("c1", DtmfReceived)] == ["5"]
+    assert [final.text for final in office.sink.of("c1", TranscriptFinal)] == ["w11"]
+
+
+async def test_a_store_that_is_away_for_long_makes_the_carrier_wait(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is heard and not told has a bound; once the store is back everything is told."""
+    monkeypatch.setattr(call_module, "MOST_UNTOLD", 4)
+    away = asyncio.Event()
+    publish = office.sink.publish
+
+    async def later(call_id: str, body: Body) -> None:
+        await away.wait()
+        await publish(call_id, body)
+
+    monkeypatch.setattr(office.sink, "publish", later)
+    phone = await office.ring()
+    for number in range(11, 31):
+        await phone.play({CALLER: after(0.1, number, then=0.8)})
+    [active] = office.calls._active.values()
+    assert active.call._heard.qsize() < 10
+    away.set()
+    await phone.hang_up()
+    await office.clock.advance(60.0)
+    assert len(office.sink.of("c1", TranscriptFinal)) == 20
