@@ -157,6 +157,7 @@ class Scheduler(Generic[P]):
         self._cost = Cost()
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = math.inf
+        self._closing = False
         self.stats = SchedulerStats()
 
     async def decode(self, job: DecodeJob) -> Decoded | None:
@@ -192,6 +193,7 @@ class Scheduler(Generic[P]):
 
     async def close(self) -> None:
         """Let what runs finish, shed what waits."""
+        self._closing = True
         for entry in self._waiting:
             entry.result.cancel()
         self._waiting.clear()
@@ -330,7 +332,7 @@ class Scheduler(Generic[P]):
     def _failed(self, batch: list[_Waiting[P]], error: EngineError) -> None:
         """Each job of a failed batch is tried once more by itself; then its caller hears of it."""
         for entry in batch:
-            if entry.tries or entry.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE}:
+            if self._closing or entry.tries or entry.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE}:
                 self.stats.failed += 1
                 _fail(entry.result, error)
             else:

@@ -72,8 +72,10 @@ class Carrier:
             socket = asyncio.create_task(self._connect(number, offset_s, until_s, ended, broken=cut_s is not None))
             sockets.append(socket)
             ending = asyncio.create_task(ended.wait())
-            await asyncio.wait({socket, ending}, return_when=asyncio.FIRST_COMPLETED)
-            ending.cancel()
+            try:
+                await asyncio.wait({socket, ending}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ending.cancel()
             if cut_s is None or (socket.done() and not socket.result()):
                 break
             await asyncio.sleep(self.plan.away_s[number])

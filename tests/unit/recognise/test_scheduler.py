@@ -287,6 +287,19 @@ async def test_closing_waits_for_what_runs_and_sheds_what_waits(clock: VirtualCl
     assert bench.workers.names == ["busy0"]
 
 
+async def test_what_fails_while_it_closes_is_not_tried_again(clock: VirtualClock) -> None:
+    """Nothing is begun any more: when `close` returns, nothing runs."""
+    bench = Bench(clock)
+    bench.workers.failing = {"bad"}
+    [bad] = bench.ask(job("bad"))
+    await clock.settle()
+    closing = asyncio.create_task(bench.scheduler.close())
+    await clock.advance(10.0)
+    assert closing.done()
+    assert isinstance(bad.exception(), EngineError)
+    assert bench.workers.names == ["bad"]
+
+
 async def test_counts_say_what_was_done(clock: VirtualClock) -> None:
     """Figures for /metrics: decodes by urgency, batch sizes, seconds of work and of speech."""
     bench = Bench(clock)
