@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge import app as app_module
@@ -32,6 +33,7 @@ class RealServer:
     context: Context
     session: aiohttp.ClientSession
     folder: Path
+    app: web.Application
 
     @property
     def ws_url(self) -> str:
@@ -68,7 +70,7 @@ async def real_server(folder: Path, *, engine: Any = None, **given: Any) -> Asyn
         timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
         own = {"Authorization": f"Bearer {KEY}"}
         async with aiohttp.ClientSession(url, headers=own, timeout=timeout) as session:
-            yield RealServer(url, app[CONTEXT], session, folder)
+            yield RealServer(url, app[CONTEXT], session, folder, app)
 
 
 def hear_tones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import aiohttp
 import numpy as np
 import pytest
 
+from bridge.compat.live import leave
 from bridge.model.stream import Leg
 from callcodecs.g711 import encode_alaw, encode_ulaw
 from callcodecs.opus import FRAME, OpusEncoder
@@ -290,3 +291,21 @@ async def test_a_client_that_just_goes(server: RealServer) -> None:
     [call] = (await server.json("GET", "/v1/calls?status=completed"))["calls"]
     told = await server.json("GET", f"/v1/calls/{call['call_id']}/transcript")
     assert told["text"].split() == said_in_turn()
+
+
+async def test_a_server_that_goes(server: RealServer) -> None:
+    """Whoever is connected still gets their last words, and is told why the socket closes."""
+    cut = SCRIPT[0][1][-1].end_ms * LINE_RATE // 1000
+    async with socket(server, f"{OPTIONS}&vad_events=true", headers=BEARER) as live:
+        await live.send_bytes(MONO[:cut].tobytes())
+        assert (await live.receive_json(timeout=PATIENCE_S))["type"] == "SpeechStarted"
+        leaving = asyncio.create_task(leave(server.app))
+        told = []
+        while (message := await live.receive(timeout=PATIENCE_S)).type is aiohttp.WSMsgType.TEXT:
+            told.append(message.json())
+        await leaving
+    assert [one["type"] for one in told] == ["Results", "Metadata"]
+    assert told[0]["channel"]["alternatives"][0]["transcript"].split() == [word.word for word in SCRIPT[0][1]]
+    assert message.data == 1001
+    [call] = (await server.json("GET", "/v1/calls"))["calls"]
+    assert call["reason"] == "drained"
