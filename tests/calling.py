@@ -18,6 +18,7 @@ from bridge.carrier.twilio import TwilioSide
 from bridge.clock import SystemClock
 from bridge.ingest.audiosocket import HEADER
 from bridge.model.stream import Leg
+from bridge.ports import Clock
 
 AT_ONCE = Manner(speed=math.inf)
 
@@ -34,11 +35,12 @@ async def call(
     *,
     manner: Manner = AT_ONCE,
     headers: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
     **given: Any,
 ) -> CallReport:
     """A whole call as Twilio places it; `given` are fields of `Dialled`."""
     side = TwilioSide(Dialled(legs=audio.legs, **given))
-    return await place_call(url, audio, side, clock=SystemClock(), manner=manner, headers=headers)
+    return await place_call(url, audio, side, clock=clock or SystemClock(), manner=manner, headers=headers)
 
 
 async def announce(url: str, side: CarrierSide, parameters: Mapping[str, str], *, key: str) -> None:

@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
+from bridge.errors import NotFoundError
 from bridge.model.events import Body
 from bridge.model.recordings import Job, JobStatus, Order
 from bridge.model.records import Delivery, Endpoint
@@ -35,6 +36,7 @@ class WritingTranscriber:
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
+        self.cancelled: set[str] = set()
 
     def check_room(self) -> None:
         pass
@@ -44,13 +46,17 @@ class WritingTranscriber:
         return await self.job(order.tenant, order.call_id)
 
     async def job(self, tenant: str, call_id: str) -> Job:
-        return Job(call_id=call_id, status=JobStatus.QUEUED, created_at=0.0, progress=0.0)
+        if not any((order.tenant, order.call_id) == (tenant, call_id) for order in self.orders):
+            raise NotFoundError(f"no recording {call_id}")
+        status = JobStatus.FAILED if call_id in self.cancelled else JobStatus.QUEUED
+        return Job(call_id=call_id, status=status, created_at=0.0, progress=0.0)
 
     async def finished(self, tenant: str, call_id: str) -> None:
         pass
 
     async def cancel(self, tenant: str, call_id: str) -> None:
-        pass
+        await self.job(tenant, call_id)
+        self.cancelled.add(call_id)
 
 
 @dataclass

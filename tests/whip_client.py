@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -22,6 +22,25 @@ from aiortc import (
 )
 
 PATIENCE_S = 10
+
+OFFER: Final = "\r\n".join(
+    [
+        "v=0",
+        "o=- 1 1 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 0",
+        "a=mid:0",
+        "a=sendonly",
+        "a=rtcp-mux",
+        "a=ice-ufrag:abcd",
+        "a=ice-pwd:0123456789012345678901",
+        f"a=fingerprint:sha-256 {':'.join(['AB'] * 32)}",
+        "a=setup:actpass",
+        "",
+    ]
+)
+"""What the server takes as a call, though nobody ever comes to speak."""
 
 NOBODY = RTCConfiguration(iceServers=[])
 """No STUN: nothing leaves this machine."""

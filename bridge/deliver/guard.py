@@ -64,7 +64,7 @@ class Guard:
         try:
             parsed = URL(url)
             host = parsed.host
-        except ValueError:
+        except (ValueError, IndexError):  # yarl's IndexError: brackets behind which a port and an @ come
             raise _refused("not a URL") from None
         if parsed.scheme not in {"http", "https"} or not host:
             raise _refused("must begin with https:// or http:// and name a host")

@@ -15,6 +15,7 @@ from bridge.web.openapi import document
 from bridge.web.server import TABLE
 from tests.http_server import HttpServer
 from tests.story import ended, final, named, partial, revised, segment, started
+from tests.whip_client import OFFER
 
 DOCUMENT: Final = document(TABLE)
 OPERATIONS: Final = {
@@ -35,24 +36,6 @@ class Example:
     """A body that is no JSON: its type and text."""
     upgrade: bool = False
 
-
-OFFER: Final = "\r\n".join(
-    [
-        "v=0",
-        "o=- 1 1 IN IP4 127.0.0.1",
-        "s=-",
-        "t=0 0",
-        "m=audio 9 UDP/TLS/RTP/SAVPF 0",
-        "a=mid:0",
-        "a=sendonly",
-        "a=rtcp-mux",
-        "a=ice-ufrag:abcd",
-        "a=ice-pwd:0123456789012345678901",
-        f"a=fingerprint:sha-256 {':'.join(['AB'] * 32)}",
-        "a=setup:actpass",
-        "",
-    ]
-)
 
 EXAMPLES: Final = {
     "list_calls": Example(path="/v1/calls?status=completed&text=hello&limit=10"),
@@ -108,10 +91,12 @@ def check(value: Any, schema: dict[str, Any]) -> None:
 
 @pytest.fixture
 async def shop(http: HttpServer) -> HttpServer:
-    """acme has a call with a delivery."""
+    """acme has a call with a delivery, and a recording."""
     await http.add_endpoint("we_1")
     await http.tell("one", started(note="x"), final(1, "hello there"), ended(), last_seq=0)
     await http.settle("one")
+    order = {"url": "https://files.example.org/monday.mp3", "call_id": "two"}
+    await http.json("POST", "/v1/transcriptions", status=202, json=order)
     return http
 
 

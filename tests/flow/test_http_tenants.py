@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from aiohttp import hdrs
 
+from bridge.web.audiosocket import ANNOUNCEMENTS
 from bridge.web.auth import Scope
 from bridge.web.route import Route
 from bridge.web.server import TABLE
 from bridge.web.voice.table import VOICES
+from bridge.web.whip import SESSIONS
 from tests.http_server import HttpServer
 from tests.story import ended, final, started
+from tests.whip_client import OFFER
 
 OPEN: Final = {
     "/": "the page itself knows nothing",
+    "/call": "the page itself knows nothing",
     "/docs": "the same for everybody",
     "/docs/{name}": "the same for everybody",
     "/openapi.json": "the same for everybody",
@@ -39,7 +44,14 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "update_webhook": {"description": "mine now", "enabled": False},
     "create_key": {"name": "another"},
     "create_token": {"identity": "somebody"},
+    "create_transcription": {"url": "https://rival.example.org/monday.mp3"},
 }
+
+SENT: Final = {
+    "publish": ("application/sdp", OFFER),
+    "trickle": ("application/trickle-ice-sdpfrag", "m=audio 9 RTP/AVP 0\r\na=mid:0\r\n"),
+}
+"""Bodies that are no JSON: type and text."""
 
 MARK: Final = "acme-secret"
 """Stands in everything of acme's: ids, words, addresses."""
@@ -64,10 +76,13 @@ class Shop:
     ) -> tuple[int, str]:
         """Status and text of one request by this route, with acme's ids in its path or these."""
         path = re.sub(r"{(\w+)}", lambda found: (ids or self.ids)[found[1]], route.path)
-        headers = {}
+        headers, name = {}, route.handler.__name__
         if path.endswith("/live"):
             headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
-        body = {"json": BODIES[route.handler.__name__]} if route.handler.__name__ in BODIES else {}
+        body: dict[str, Any] = {"json": BODIES[name]} if name in BODIES else {}
+        if name in SENT:
+            headers = {"Content-Type": SENT[name][0], "If-Match": "*"}
+            body = {"data": SENT[name][1]}
         response = await self.http.ask(route.method, path, tenant=tenant, headers=headers, **body, **given)
         return response.status, await response.text()
 
@@ -78,10 +93,13 @@ class Shop:
             f"/v1/calls/{self.ids['call_id']}/transcript",
             "/v1/webhooks",
             f"/v1/webhooks/{self.ids['webhook_id']}/deliveries",
+            f"/v1/transcriptions/{self.ids['call_id']}",
+            f"/v1/rtp/{self.ids['rtp_id']}",
         ]
         found = [await (await self.http.ask(hdrs.METH_GET, path)).text() for path in paths]
         keys = await self.http.store.keys("acme")
-        return [*found, *(f"{key.id} {key.revoked_at}" for key in keys)]
+        publisher = self.http.app[SESSIONS].find(self.ids["session"], "acme")
+        return [*found, *(f"{key.id} {key.revoked_at}" for key in keys), f"{publisher.id} {publisher._ending}"]
 
 
 @pytest.fixture
@@ -91,7 +109,18 @@ async def shop(http: HttpServer) -> Shop:
     await http.tell(call_id, started(f"CA-{MARK}", note=MARK), final(1, MARK), ended(), last_seq=0)
     await http.settle(call_id)
     (delivery,), (key,) = await http.deliveries(webhook_id), await http.store.keys("acme")
-    ids = {"call_id": call_id, "webhook_id": webhook_id, "delivery_id": delivery.id, "key_id": key.id}
+    order = {"url": f"https://{MARK}.example.org/monday.mp3", "call_id": call_id}
+    await http.json("POST", "/v1/transcriptions", status=202, json=order)
+    ports = await http.json("POST", "/v1/rtp", status=201, json={"carrier_call_id": MARK})
+    publisher = await http.ask("POST", "/v1/whip", data=OFFER, headers={"Content-Type": "application/sdp"})
+    ids = {
+        "call_id": call_id,
+        "webhook_id": webhook_id,
+        "delivery_id": delivery.id,
+        "key_id": key.id,
+        "rtp_id": ports["id"],
+        "session": publisher.headers["Location"].rpartition("/")[2],
+    }
     return Shop(http, ids)
 
 
@@ -135,9 +164,9 @@ async def test_lists_hold_ones_own_alone(shop: Shop, route: Route[Any, Any]) -> 
     """Nothing of acme's is in any answer to rival, whatever rival makes of its own."""
     before = await shop.everything()
     status, text = await shop.answer(route, "rival")
-    assert status in {200, 201}
+    assert status in {200, 201, 202}
     assert MARK not in text
-    assert shop.ids["key_id"] not in text
+    assert not [name for name, own in shop.ids.items() if own in text]
     assert await shop.everything() == before
 
 
@@ -146,6 +175,17 @@ async def test_a_search_does_not_find_anothers_words(shop: Shop) -> None:
     for given in ({"text": MARK}, {"carrier_call_id": f"CA-{MARK}"}):
         assert (await shop.http.json("GET", "/v1/calls", params=given))["calls"]
         assert not (await shop.http.json("GET", "/v1/calls", params=given, tenant="rival"))["calls"]
+
+
+async def test_an_announced_call_stays_its_owners(shop: Shop) -> None:
+    """Whoever announces acme's UUID as well is told that it is taken, not by whom; the call that comes is acme's."""
+    uuid = str(UUID(int=7))
+    await shop.http.json("POST", "/v1/audiosocket", status=201, json={"uuid": uuid, "metadata": {"note": MARK}})
+    error = await shop.http.fault("POST", "/v1/audiosocket", status=409, json={"uuid": uuid}, tenant="rival")
+    assert "acme" not in str(error)
+    announced = shop.http.app[ANNOUNCEMENTS].take(uuid, now=shop.http.clock.now())
+    assert announced is not None
+    assert (announced.tenant, announced.expected.parameters["metadata.note"]) == ("acme", MARK)
 
 
 async def test_anothers_cursor_leads_to_ones_own(shop: Shop) -> None:

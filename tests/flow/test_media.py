@@ -13,13 +13,13 @@ from bridge.carrier.faults import Faults
 from bridge.carrier.place import Manner
 from bridge.carrier.side import Dialled, Key
 from bridge.carrier.twilio import TwilioSide
-from bridge.clock import SystemClock
 from bridge.errors import CallRefusedError, CapacityError, ConflictError, StoreError, UnsupportedMediaError
 from bridge.metrics import CALLS_REFUSED, MEDIA_MESSAGES
 from bridge.model.stream import DtmfDigit, Leg, StreamStopped
 from bridge.web import media
 from bridge.web.auth import Scope
 from tests.calling import call, counted, dialled, say, two_parties
+from tests.clock import LeapingClock
 from tests.media_server import API_KEY, ServeMedia
 from tests.wire import WIRE, read
 
@@ -51,11 +51,11 @@ async def test_a_call_arrives_whole(serve_media: ServeMedia) -> None:
 async def test_when_each_sample_was_sent(serve_media: ServeMedia) -> None:
     """The report gives the wall clock of any sample's departure, in step with real time times `speed`."""
     server = await serve_media(auth="off")
-    clock = SystemClock()
+    clock = LeapingClock()
     began = clock.now()
-    report = await call(server.twilio, two_parties(2), manner=Manner(speed=5, delay_s=0.1))
-    assert report.sent_at(0) >= began + 0.1
-    assert report.sent_at(1999) - report.sent_at(0) == pytest.approx(99 * 0.02 / 5, abs=0.1)
+    report = await call(server.twilio, two_parties(2), manner=Manner(speed=5, delay_s=0.1), clock=clock)
+    assert report.sent_at(0) - began == pytest.approx(0.1 + 0.02 / 5, abs=1e-5)  # once its 20 ms have been said
+    assert report.sent_at(1999) - report.sent_at(0) == pytest.approx(99 * 0.02 / 5, abs=1e-5)
     assert report.sent_at(100) == report.sent_at(119) < report.sent_at(120)
     assert math.isnan(report.sent_at(2000))
     assert math.isnan(report.sent_at(-1))

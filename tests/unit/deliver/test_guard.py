@@ -69,6 +69,7 @@ def test_networks_that_the_operator_allows(allowed: str, address: str, reached: 
         pytest.param("https://", id="no-host"),
         pytest.param("nonsense", id="no-url"),
         pytest.param("http://[::1", id="broken-brackets"),
+        pytest.param("http://[2606:4700::1111]:8@/", id="brackets-before-an-at"),
         pytest.param("http://example.org:99999/", id="port"),
         pytest.param("https://user:pass@example.org/", id="password"),
         pytest.param("http://user@example.org/", id="user"),
