@@ -68,6 +68,7 @@ class DecodeJob:
     prefix_text: str = ""
     keywords: tuple[str, ...] = ()
     want_words: bool = False
+    """Each with its own time; otherwise they are spread evenly, which costs nothing."""
     brisk: bool = False
     """The engine is busy: a smaller window will do."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -99,18 +99,11 @@ class ScriptedPlan:
 
     job: DecodeJob
     window_s: int
-    previous: int
+    previous_tokens: int
 
     @property
     def name(self) -> str:
         return self.job.keywords[0]
-
-    @property
-    def batch_key(self) -> tuple[int, int]:
-        return self.window_s, self.previous
-
-    def widened(self, window_s: int) -> ScriptedPlan:
-        return replace(self, window_s=window_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,7 +123,7 @@ class ScriptedWorkers:
         return ScriptedPlan(
             job=job,
             window_s=math.ceil(len(job.samples) / SAMPLE_RATE),
-            previous=len(job.previous_text.split()),
+            previous_tokens=len(job.previous_text.split()),
         )
 
     async def decode(self, plans: Sequence[ScriptedPlan]) -> list[Decoded]:

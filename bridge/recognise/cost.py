@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 ENCODE_S: Final = 0.0055
@@ -23,16 +24,16 @@ class Cost:
     def __init__(self) -> None:
         self._factor = 1.0
 
-    def predict(self, window_s: int, jobs: int) -> float:
-        """Seconds for `jobs` windows of `window_s` in one batch."""
-        return self._factor * _proportion(window_s, jobs)
+    def predict(self, windows_s: Sequence[int]) -> float:
+        """Seconds for one batch of windows, each `windows_s` long."""
+        return self._factor * _proportion(windows_s)
 
-    def learn(self, window_s: int, jobs: int, seconds: float) -> None:
+    def learn(self, windows_s: Sequence[int], seconds: float) -> None:
         """A batch took `seconds`. One slow batch does not change much."""
-        found = min(max(seconds / _proportion(window_s, jobs), 0.1), 10.0)
+        found = min(max(seconds / _proportion(windows_s), 0.1), 10.0)
         self._factor += LEARNING * (found - self._factor)
 
 
-def _proportion(window_s: int, jobs: int) -> float:
-    encode = ENCODE_S * window_s * (1 + window_s * ENCODE_GROWTH)
-    return jobs * encode + DECODE_S + (jobs - 1) * DECODE_MORE_S
+def _proportion(windows_s: Sequence[int]) -> float:
+    encode = sum(ENCODE_S * window * (1 + window * ENCODE_GROWTH) for window in windows_s)
+    return encode + DECODE_S + (len(windows_s) - 1) * DECODE_MORE_S

@@ -23,7 +23,15 @@ from bridge.recognise.agreement import Agreement, joined
 from bridge.recognise.context import Context, Said, Window
 from bridge.recognise.guard import is_invented
 from bridge.recognise.heard import AllHeard, Flushed, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
-from bridge.recognise.pace import PARTIAL_S, SLOWEST_PARTIAL_S, context_room, is_busy, partial_interval_s
+from bridge.recognise.pace import (
+    LONGEST,
+    PARTIAL_S,
+    SLOWEST_PARTIAL_S,
+    context_room,
+    is_busy,
+    longest,
+    partial_interval_s,
+)
 from bridge.recognise.settling import Piece, Settling, placed
 from bridge.recognise.tongue import Tongue
 from bridge.recognise.utterance import Utterance
@@ -33,16 +41,17 @@ T = TypeVar("T")
 FIRST_PARTIAL: Final = from_ms(600)
 """Voice heard before the first partial is asked for; less gives Whisper too little to go by."""
 
-LONGEST: Final = 20 * SAMPLE_RATE
-"""An utterance is cut at the quietest place near its end when it grows longer."""
-
 CUT_WITHIN: Final = 5 * SAMPLE_RATE
+"""An utterance that grows too long is cut at the quietest place so near its end."""
 
 PARTIAL_WINDOW: Final = 5 * SAMPLE_RATE
 """A partial looks back this far; what was confirmed before that is not decoded again."""
 
 PARTIAL_OVERLAP: Final = 2 * SAMPLE_RATE
 """Confirmed audio that a partial keeps in front of what is in doubt, its words forced."""
+
+CUT_WAITS_MS: Final = 1000
+"""What the final of speech that was cut and goes on has time for."""
 
 MARGIN: Final = from_ms(100)
 
@@ -146,7 +155,7 @@ class Hearing:
 
     def _cut_if_long(self) -> None:
         utterance = self._utterances[-1]
-        if utterance.end - utterance.start > LONGEST:
+        if utterance.end - utterance.start > longest(self._engine.pressure()):
             place = utterance.quietest(utterance.end - CUT_WITHIN, utterance.end)
             self._utterances.append(utterance.cut(place))
 
@@ -264,7 +273,7 @@ class Hearing:
             language=self._tongue.held,
             prefix_text=joined(known),
             keywords=self._options.keywords,
-            want_words=True,
+            want_words=bool(agreement.text),  # nothing of a first partial is confirmed: its times are for nobody
         )
         try:
             decoded = await self._engine.decode(job)
@@ -300,7 +309,7 @@ class Hearing:
         return decoded
 
     async def _decode_final(self, utterance: Utterance, window: Window, *, busy: bool) -> Decoded | None:
-        left_ms = 0 if utterance.over else self._options.speculate_ms
+        left_ms = CUT_WAITS_MS if utterance.goes_on else 0 if utterance.over else self._options.speculate_ms
         job = DecodeJob(
             samples=window.samples,
             urgency=Urgency.FINAL if utterance.over else Urgency.SPECULATIVE,

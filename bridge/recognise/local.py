@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from bridge.ports import Clock
 from bridge.recognise import weights
+from bridge.recognise.heap import keep_heap
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.threads import ThreadWorkers
 from bridge.recognise.watchdog import Watched
@@ -58,6 +59,7 @@ def open_engine(settings: Settings, clock: Clock, progress: weights.Progress | N
     device = Whisper.device_for(settings.device)
     # NumPy's own threads gain the log-mel nothing, and spin on the cores that decoding needs.
     threadpool_limits(limits=1, user_api="blas")
+    keep_heap()
     tuned = tuning(device, cores())
     workers = ThreadWorkers(
         lambda: Whisper(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.model.frame import SAMPLE_RATE
-from bridge.recognise.window import BRISK_BUCKETS_S, LONGEST_S, TAIL_S, window_s
+from bridge.recognise.window import BRISK_BUCKETS_S, BUCKETS_S, LONGEST_S, TAIL_S, window_s
 
 PARTIAL_S: Final = 0.9
 SLOWEST_PARTIAL_S: Final = 4.0
-STRETCH_FROM: Final = 0.45
-STOP_FROM: Final = 0.68
-
-AMPLE_WINDOW_S: Final = 16
-"""A final's window, earlier speech included, while there is room: decoded within the rest of the hang-over."""
+STRETCH_FROM: Final = 0.55
+STOP_FROM: Final = 0.8
 
 BUSY_FROM: Final = 0.3
+
+LONGEST: Final = 20 * SAMPLE_RATE
+BRISK_LONGEST: Final = 12 * SAMPLE_RATE
 
 
 def partial_interval_s(pressure: float) -> float | None:
@@ -32,9 +32,13 @@ def is_busy(pressure: float) -> bool:
 
 
 def context_room(samples: int, *, busy: bool) -> int:
-    """Samples of earlier speech that a final of `samples` may carry.
-
-    While the engine is busy, only what fits the window that the speech needs anyway; that costs next to nothing.
+    """Samples of earlier speech that a final of `samples` may carry: what fits the window that it needs anyway. More
+    would keep it waiting beyond the hang-over, and did not make it better.
     """
-    window = window_s(samples, BRISK_BUCKETS_S) if busy else max(window_s(samples), AMPLE_WINDOW_S)
+    window = window_s(samples, BRISK_BUCKETS_S if busy else BUCKETS_S)
     return max(0, round(min(window - TAIL_S, LONGEST_S) * SAMPLE_RATE) - samples)
+
+
+def longest(pressure: float) -> int:
+    """Samples at which an utterance that goes on is cut: what is left of it at its end must be decoded in time."""
+    return BRISK_LONGEST if is_busy(pressure) else LONGEST

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -33,11 +33,15 @@ RANK: Final = {
 }
 """A speculation is a final that knows when it will be needed: its deadline alone puts it behind those that are."""
 
-WIDEN_S: Final = 2
-"""A job may join a batch whose window is longer by so much; more padding costs more than the company saves."""
+JOIN_S: Final = 4
+"""Windows of one batch differ by so much at most: each is encoded as it is, but decoded as long as the longest."""
 
-HOLD_FROM: Final = 0.5
-"""The load from which a speculation waits for company, as long as it will still be there when it is needed."""
+HOLD_FROM: Final = 0.4
+"""The load from which a speculation waits for company, as long as it will still be there when it is needed, and a
+partial a moment."""
+
+HOLD_S: Final = 0.12
+"""And so long at any rate, even where decoding takes all the time there is: company is what makes room for all."""
 
 MARGIN_S: Final = 0.1
 
@@ -66,12 +70,8 @@ class Planned(Protocol):
         ...
 
     @property
-    def batch_key(self) -> tuple[int, int]:
-        """Plans that agree in it can be decoded together."""
-        ...
-
-    def widened(self, window_s: int) -> Self:
-        """The same job in a longer window, so that it can join others."""
+    def previous_tokens(self) -> int:
+        """Tokens in front of the start token. Plans that agree in it can be decoded together."""
         ...
 
 
@@ -91,7 +91,10 @@ class Workers(Protocol[P]):
         ...
 
     async def decode(self, plans: Sequence[P]) -> list[Decoded]:
-        """Plans of one batch key, in order. Raises EngineError. Cancelled, it gives up the batch and what runs it."""
+        """Plans with as many previous tokens each, in order. Raises EngineError.
+
+        Cancelled, it gives up the batch and what runs it.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -117,6 +120,8 @@ class _Waiting(Generic[P]):
     plan: P
     result: asyncio.Future[Decoded | None]
     order: int
+    came: float
+    """On the engine's monotonic clock."""
     tries: int = 0
 
     @property
@@ -162,7 +167,12 @@ class Scheduler(Generic[P]):
 
     async def decode(self, job: DecodeJob) -> Decoded | None:
         """See `bridge.ports.Engine.decode`."""
-        entry = _Waiting(self._workers.plan(job), asyncio.get_running_loop().create_future(), next(self._order))
+        entry = _Waiting(
+            self._workers.plan(job),
+            asyncio.get_running_loop().create_future(),
+            next(self._order),
+            self._clock.monotonic(),
+        )
         self._waiting.append(entry)
         if entry.is_live:
             self._live_at = self._clock.monotonic()
@@ -254,31 +264,34 @@ class Scheduler(Generic[P]):
         """`first` and those that can be decoded with it. One that has failed before is tried alone."""
         if first.plan.job.urgency is Urgency.SETTLE or first.tries or (not first.is_live and self._is_live()):
             return [first]
-        window, previous = first.plan.batch_key
-        joining = [
-            entry
-            for entry in ready
-            if entry.rank[0] == first.rank[0]
-            and not entry.tries
-            and entry.plan.batch_key[1] == previous
-            and window - WIDEN_S <= entry.plan.window_s <= window
-        ]
-        return joining[: self._max_batch]
+        like = [first]
+        shortest = longest = first.plan.window_s
+        for entry in ready:
+            if len(like) == self._max_batch:
+                break
+            if entry is first or entry.tries or not _can_join(entry, first):
+                continue
+            window = entry.plan.window_s
+            if max(longest, window) - min(shortest, window) <= JOIN_S:
+                shortest, longest = min(shortest, window), max(longest, window)
+                like.append(entry)
+        return like
 
     def _start_by(self, like: Sequence[_Waiting[P]]) -> float:
         """When these should begin: at once, unless the machine is busy and they can wait."""
-        first = like[0].plan
-        if first.job.urgency is Urgency.SETTLE and self._load.share() >= SETTLE_BELOW:
-            return first.job.deadline
-        if first.job.urgency is Urgency.RECORDING and self._load.share() >= SETTLE_BELOW:
-            return min(first.job.deadline, self._clock.monotonic() + LOOK_AGAIN_S)
-        if (
-            first.job.urgency is not Urgency.SPECULATIVE
-            or len(like) >= self._max_batch
-            or self._load.share() < HOLD_FROM
-        ):
+        job, share = like[0].plan.job, self._load.share()
+        if job.urgency is Urgency.SETTLE:
+            return job.deadline if share >= SETTLE_BELOW else -math.inf
+        if job.urgency is Urgency.RECORDING:
+            look_again = min(job.deadline, self._clock.monotonic() + LOOK_AGAIN_S)
+            return look_again if share >= SETTLE_BELOW else -math.inf
+        if share < HOLD_FROM or len(like) >= self._max_batch or job.deadline <= like[0].came:
             return -math.inf
-        return first.job.deadline - self._cost.predict(first.window_s, len(like) + 1) - MARGIN_S
+        held_until = like[0].came + HOLD_S
+        if job.urgency is Urgency.PARTIAL:
+            return held_until
+        longer = [*_windows(like), like[0].plan.window_s]
+        return max(held_until, job.deadline - self._cost.predict(longer) - MARGIN_S)
 
     def _wake_at(self, when: float) -> None:
         """Look again at `when`, or earlier."""
@@ -300,7 +313,7 @@ class Scheduler(Generic[P]):
             self._load.began()
         try:
             decoded_all = await self._decoded(batch)
-            self._cost.learn(batch[0].plan.window_s, len(batch), self._clock.monotonic() - began)
+            self._cost.learn(_windows(batch), self._clock.monotonic() - began)
             for entry, decoded in zip(batch, decoded_all, strict=True):
                 self._note(entry, decoded)
                 _resolve(entry.result, decoded)
@@ -316,11 +329,10 @@ class Scheduler(Generic[P]):
             self.stats.busy_s += self._clock.monotonic() - began
 
     async def _decoded(self, batch: list[_Waiting[P]]) -> list[Decoded]:
-        window = batch[0].plan.window_s
-        plans = [entry.plan.widened(window) for entry in batch]
-        self.stats.batches[len(plans)] = self.stats.batches.get(len(plans), 0) + 1
-        self.stats.windows[window] = self.stats.windows.get(window, 0) + len(plans)
-        return await self._workers.decode(plans)
+        self.stats.batches[len(batch)] = self.stats.batches.get(len(batch), 0) + 1
+        for window in _windows(batch):
+            self.stats.windows[window] = self.stats.windows.get(window, 0) + 1
+        return await self._workers.decode([entry.plan for entry in batch])
 
     def _note(self, entry: _Waiting[P], decoded: Decoded) -> None:
         job = entry.plan.job
@@ -338,6 +350,15 @@ class Scheduler(Generic[P]):
             else:
                 entry.tries += 1
                 self._waiting.append(entry)
+
+
+def _can_join(entry: _Waiting[P], first: _Waiting[P]) -> bool:
+    same_need = entry.rank[0] == first.rank[0]
+    return same_need and entry.plan.previous_tokens == first.plan.previous_tokens
+
+
+def _windows(batch: Iterable[_Waiting[P]]) -> list[int]:
+    return [entry.plan.window_s for entry in batch]
 
 
 class _Load:

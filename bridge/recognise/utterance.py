@@ -25,6 +25,8 @@ class Utterance:
         self.paused: int | None = None
         """Where the voice stopped, while it is silent."""
         self.over = False
+        self.goes_on = False
+        """Cut off from speech that has not ended."""
         self._runs: list[Samples] = []
         self._length = 0
 
@@ -69,5 +71,5 @@ class Utterance:
         kept = self.audio(self.start, position)
         self._runs, self._length = [kept], len(kept)
         self.paused = position
-        self.over = True
+        self.over = self.goes_on = True
         return rest

@@ -41,7 +41,7 @@ class Watched(Generic[P]):
 
     def limit_s(self, plans: Sequence[P]) -> float:
         """After this many seconds the batch is given up."""
-        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict(plans[0].window_s, len(plans))
+        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict([plan.window_s for plan in plans])
 
     async def decode(self, plans: Sequence[P]) -> list[Decoded]:
         began, limit_s = self._clock.monotonic(), self.limit_s(plans)
@@ -57,7 +57,7 @@ class Watched(Generic[P]):
             log.error("a decode does not come back and is given up", seconds=round(limit_s, 1), jobs=len(plans))
             raise EngineError(f"no answer within {limit_s:.0f} s")
         decoded = decoding.result()
-        self._cost.learn(plans[0].window_s, len(plans), self._clock.monotonic() - began)
+        self._cost.learn([plan.window_s for plan in plans], self._clock.monotonic() - began)
         return decoded
 
     async def close(self) -> None:

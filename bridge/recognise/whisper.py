@@ -48,7 +48,7 @@ LONG_RUN: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a job will ask of the model; jobs with the same `batch_key` can be decoded together."""
+    """What a job will ask of the model; jobs with as many `previous` tokens can be decoded together."""
 
     job: DecodeJob
     window_s: int
@@ -58,12 +58,8 @@ class Plan:
     """New tokens at which the decode counts as run away."""
 
     @property
-    def batch_key(self) -> tuple[int, int]:
-        return self.window_s, len(self.previous)
-
-    def widened(self, window_s: int) -> Plan:
-        """The same job in a longer window."""
-        return replace(self, window_s=window_s)
+    def previous_tokens(self) -> int:
+        return len(self.previous)
 
 
 @dataclass(slots=True)
@@ -136,7 +132,7 @@ class Whisper:
         )
 
     def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
-        """Decode jobs that share a `batch_key`, in order. Raises EngineError, whatever it was that failed."""
+        """Decode jobs with as many previous tokens, in order. Raises EngineError, whatever it was that failed."""
         try:
             raws = self._generate(plans, [self._encode(plan, plan.window_s) for plan in plans])
             for index, (plan, raw) in enumerate(zip(plans, raws, strict=True)):
@@ -179,7 +175,7 @@ class Whisper:
         languages = [self._language(plan, states) for plan, states in zip(plans, encoded, strict=True)]
         prompts = [self._prompt(plan, language) for plan, (language, _) in zip(plans, languages, strict=True)]
         longest = max(len(prompt) for prompt in prompts)
-        together = encoded[0] if len(encoded) == 1 else _view(np.concatenate([np.array(one) for one in encoded]))
+        together = encoded[0] if len(encoded) == 1 else _together(encoded)
         results = self._model.generate(
             together,
             prompts,
@@ -222,7 +218,7 @@ class Whisper:
     def _read(self, plan: Plan, raw: _Raw) -> Decoded:
         texts = self._tokenizer(raw.language)
         text = texts.decode([token for token in raw.tokens if token < texts.eot]).strip()
-        words = self._words(plan, raw, texts) if plan.job.want_words and text else ()
+        words = () if not text else self._words(plan, raw, texts) if plan.job.want_words else _spread(plan, raw, texts)
         return Decoded(
             text=text,
             language=raw.language,
@@ -261,6 +257,17 @@ class Whisper:
         )
 
 
+def _spread(plan: Plan, raw: _Raw, texts: Tokenizer) -> tuple[DecodedWord, ...]:
+    """Words without their own times: spread evenly over the job's samples, all as sure as the whole."""
+    words, _ = texts.split_to_word_tokens([token for token in raw.tokens if token < texts.eot])
+    sure = math.exp(raw.average_log_probability)
+    edges = np.linspace(0, len(plan.job.samples), len(words) + 1).astype(int)
+    return _whole_words(
+        DecodedWord(text=word, start=int(start), end=int(end), probability=sure)
+        for word, start, end in zip(words, edges, edges[1:], strict=False)
+    )
+
+
 def _max_length(prompt: int, tokens: int) -> int:
     """What CTranslate2 must be told to give `tokens` behind a prompt: it stops at half of `max_length`, and counts the
     prompt against the whole of it.
@@ -293,6 +300,13 @@ def without_loop(tokens: list[int]) -> list[int]:
             if all(tokens[start + k * length : start + (k + 1) * length] == run for k in range(1, times)):
                 return tokens[: start + length]
     return tokens
+
+
+def _together(encoded: Sequence[Any]) -> Any:
+    """Encoder states of several windows as one batch. Shorter windows last on in their last state, which is quiet."""
+    states = [np.array(one) for one in encoded]
+    longest = max(one.shape[1] for one in states)
+    return _view(np.concatenate([np.pad(one, ((0, 0), (0, longest - one.shape[1]), (0, 0)), "edge") for one in states]))
 
 
 def _view(array: Any) -> Any:

@@ -11,7 +11,8 @@ from bridge.model.speech import Speech, SpeechAudio, SpeechBegan, SpeechOver
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
 from bridge.recognise.context import GAP
-from bridge.recognise.hearing import CUT_WITHIN, LONGEST
+from bridge.recognise.hearing import CUT_WITHIN
+from bridge.recognise.pace import LONGEST
 from bridge.recognise.settling import LONGEST as LONGEST_WINDOW
 from bridge.recognise.settling import Piece
 from bridge.recognise.utterance import Utterance

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.errors import EngineError
+from bridge.model.frame import Samples
 from bridge.model.stream import Leg
 from bridge.ports import DecodeJob, Urgency
 from bridge.recognise.local import LocalEngine
@@ -14,6 +15,18 @@ from tests.fixture_calls import fixture_call
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="session")]
 
 SENTENCE = "and then we talked about the order that has not arrived yet. "
+
+
+LENGTHS_APART = (0, 5, 10)
+"""Utterances of the demo call whose windows are of three lengths."""
+
+
+def spoken(number: int) -> Samples:
+    """An utterance of the demo call as it was heard, a little silence around it."""
+    call = fixture_call("two-party")
+    said = call.reference["utterances"][number]
+    leg = Leg(said["leg"])
+    return call.part(leg, said["start_ms"] - 200, said["end_ms"] + 200).heard(leg)
 
 
 def job(seconds: float = 2.0, **given: object) -> DecodeJob:
@@ -52,3 +65,22 @@ async def test_forced_text_does_not_come_back(engine: LocalEngine) -> None:
     begin = words[0].start_ms - 300
     first = decoded.words[0]
     assert first.start / 16 + begin == pytest.approx(words[7].start_ms, abs=300)
+
+
+async def test_windows_of_different_lengths_decoded_together_say_what_they_say_alone(engine: LocalEngine) -> None:
+    """Short windows last on in their own quiet: what is decoded beside them changes no word."""
+    plans = [engine.model.plan(job(samples=spoken(number))) for number in LENGTHS_APART]
+    assert len({plan.window_s for plan in plans}) == len(plans)
+    alone = [engine.model.decode([plan])[0].text for plan in plans]
+    together = [one.text for one in engine.model.decode(plans)]
+    assert together == alone
+
+
+async def test_words_without_times_are_the_words(engine: LocalEngine) -> None:
+    """What is spread evenly is what the model said, in order and inside the samples."""
+    samples = spoken(0)
+    [decoded] = engine.model.decode([engine.model.plan(job(samples=samples))])
+    assert "".join(word.spaced for word in decoded.words).strip() == decoded.text
+    edges = [edge for word in decoded.words for edge in (word.start, word.end)]
+    assert edges == sorted(edges)
+    assert 0 <= edges[0] <= edges[-1] <= len(samples)

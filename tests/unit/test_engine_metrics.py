@@ -18,10 +18,7 @@ from tests.clock import VirtualClock
 class Plan:
     job: DecodeJob
     window_s: int = 8
-    batch_key: tuple[int, int] = (8, 0)
-
-    def widened(self, window_s: int) -> Plan:
-        return Plan(self.job, window_s, (window_s, 0))
+    previous_tokens: int = 0
 
 
 class OneWorker:
@@ -54,6 +51,7 @@ async def test_what_the_engine_did_is_shown_while_it_runs(clock: VirtualClock) -
             'callbridge_decodes_total{urgency="speculative"} 0.0',
             'callbridge_decodes_total{urgency="partial"} 1.0',
             'callbridge_decodes_total{urgency="settle"} 0.0',
+            'callbridge_decodes_total{urgency="recording"} 0.0',
         ]
         assert shown("callbridge_engine_speech_seconds_total") == ["callbridge_engine_speech_seconds_total 2.0"]
         assert len(shown("callbridge_engine_pressure")) == 1

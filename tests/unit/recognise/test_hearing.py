@@ -15,7 +15,8 @@ from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment
 from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.recognise.heard import AllHeard, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
-from bridge.recognise.hearing import BACKLOG, LONGEST, Hearing, HearingOptions
+from bridge.recognise.hearing import BACKLOG, CUT_WAITS_MS, Hearing, HearingOptions
+from bridge.recognise.pace import BRISK_LONGEST, LONGEST
 from bridge.recognise.utterance import TRAIL
 from tests.clock import VirtualClock
 from tests.engines import GAP, WORD, ScriptedEngine, read, said, spoken, words_in
@@ -205,6 +206,34 @@ async def test_long_speech_is_cut_and_nothing_of_it_is_lost(open_line: OpenLine,
 
 
 # -- partials ------------------------------------------------------------------------------------------------------
+
+
+async def test_under_load_long_speech_is_cut_earlier_and_its_finals_have_time(
+    open_line: OpenLine, engine: ScriptedEngine
+) -> None:
+    """What is left at the end is short, and due at once; what came before nobody waits for that much."""
+    engine.load = 0.6
+    line = await open_line(partials=False)
+    numbers = [11 + n % 80 for n in range(60)]  # 25 s
+    await line.say(*numbers)
+    came = [job.deadline - at for job, at in zip(engine.jobs, engine.at, strict=True)]
+    assert came == pytest.approx([CUT_WAITS_MS / 1000] * len(came))
+    line.over()
+    await line.clock.settle()
+    await line.clock.advance(1.0)
+    segments = line.heard(Segment)
+    assert " ".join(segment.text for segment in segments) == text(*numbers)
+    assert all(segment.end_ms - segment.start_ms <= BRISK_LONGEST // 16 for segment in segments)
+    assert engine.jobs[-1].deadline == pytest.approx(engine.at[-1])
+
+
+async def test_only_a_first_partial_does_without_times(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """None of its words can be confirmed; those of the later ones are placed."""
+    line = await open_line()
+    await line.say(*range(11, 23))
+    asked = [job.want_words for job in engine.asked(Urgency.PARTIAL)]
+    assert len(asked) >= 3
+    assert asked == [False] + [True] * (len(asked) - 1)
 
 
 async def test_partials_come_while_somebody_speaks(open_line: OpenLine, engine: ScriptedEngine) -> None:

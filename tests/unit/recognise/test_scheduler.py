@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.recognise import scheduler
-from bridge.recognise.scheduler import QUIET_S, SHED_PARTIAL_S, Scheduler
+from bridge.recognise.scheduler import HOLD_S, QUIET_S, SHED_PARTIAL_S, Scheduler
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
 
@@ -70,9 +70,13 @@ async def test_the_most_urgent_job_goes_first(clock: VirtualClock, jobs: list[De
 
 BATCHES = {
     "like windows": ([job("a"), job("b")], ["a+b"]),
-    "a window two seconds shorter is widened": ([job("a", seconds=8), job("b", seconds=6)], ["a+b"]),
-    "a window four seconds shorter is not": ([job("a", seconds=10), job("b", seconds=6)], ["a", "b"]),
-    "a longer window does not join a shorter one": ([job("a", seconds=6), job("b", seconds=8)], ["a", "b"]),
+    "a window four seconds shorter": ([job("a", seconds=10), job("b", seconds=6)], ["a+b"]),
+    "a window four seconds longer": ([job("a", seconds=6), job("b", seconds=10)], ["a+b"]),
+    "not one longer by more": ([job("a", seconds=6), job("b", seconds=11)], ["a", "b"]),
+    "nor more than four seconds between the shortest and the longest": (
+        [job("a", seconds=8), job("b", seconds=6), job("c", seconds=11)],
+        ["a+b", "c"],
+    ),
     "other lengths of previous text": ([job("a", previous=0), job("b", previous=20)], ["a", "b"]),
     "finals and speculations": ([job("a"), job("b", SPECULATIVE)], ["a+b"]),
     "partials only with partials": (
@@ -86,12 +90,11 @@ BATCHES = {
 
 @pytest.mark.parametrize(("jobs", "batches"), BATCHES.values(), ids=BATCHES.keys())
 async def test_only_like_jobs_share_a_batch(clock: VirtualClock, jobs: list[DecodeJob], batches: list[str]) -> None:
-    """What is decoded together has one window, one length of previous text and one kind of need."""
+    """What is decoded together has windows of nearly one length, one length of previous text and one kind of need."""
     bench = Bench(clock)
     tasks = [*await bench.occupy(), *bench.ask(*jobs)]
     assert await bench.results(tasks) == ["busy0", *(one.keywords[0] for one in jobs)]
     assert bench.workers.names[1:] == batches
-    assert all(len({plan.window_s for plan in batch}) == 1 for batch in bench.workers.batches)
 
 
 @pytest.mark.parametrize("workers", [2, 3, 4])
@@ -216,6 +219,34 @@ async def test_speculations_wait_for_company_on_a_busy_machine_and_still_come_in
         await clock.advance(0.05)
     assert bench.workers.names == ["first+second"]
     assert clock.monotonic() <= now + 3.0 + 0.05
+
+
+async def test_a_partial_on_a_busy_machine_waits_a_moment_for_company(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two partials asked for within `HOLD_S` are decoded together; one alone goes when the moment is over."""
+    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)
+    bench = Bench(clock, seconds=0.1)
+    now = clock.monotonic()
+    tasks = bench.ask(job("first", PARTIAL, deadline=now + 0.9))
+    await clock.advance(HOLD_S / 2)
+    tasks += bench.ask(job("second", PARTIAL, deadline=now + 0.9))
+    await clock.advance(HOLD_S / 2)
+    assert bench.workers.names == ["first+second"]
+    await bench.results([*tasks, *bench.ask(job("alone", PARTIAL, deadline=clock.monotonic() + 0.9))])
+    assert bench.workers.names == ["first+second", "alone"]
+
+
+async def test_a_final_that_is_needed_now_waits_for_nobody(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However busy the machine, a worker that is free takes it."""
+    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)
+    bench = Bench(clock)
+    tasks = bench.ask(job("final", deadline=clock.monotonic()))
+    await clock.settle()
+    assert bench.workers.names == ["final"]
+    await bench.results(tasks)
 
 
 async def test_a_speculation_on_an_idle_machine_starts_at_once(clock: VirtualClock) -> None:
