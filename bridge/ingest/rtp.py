@@ -86,6 +86,12 @@ class RtpStream:
         port = self._ports[leg]
         port.payload_types, port.source = payload_types, None
 
+    def resume(self, leg: Leg) -> None:
+        """A leg that was on hold is sent again: what was held back is named as a gap."""
+        hearing = self._ports[leg].hearing
+        if hearing is not None:
+            hearing.resume()
+
     def receive(self, leg: Leg, datagram: bytes, source: Address, at_s: float) -> list[StreamItem]:
         """What a datagram on a leg's RTP port says; RTCP may come on it too (RFC 5761). Never raises."""
         if self.stopped:

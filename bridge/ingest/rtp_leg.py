@@ -17,6 +17,7 @@ from callcodecs.silence import FRAME_MS, silent_frame
 from callcodecs.telephone_event import TelephoneEvent
 
 LOST: Final = "lost"
+HELD: Final = "held"
 
 PATIENCE_MS: Final = 500
 """How much later audio is held for a packet that is missing. As much is held at a source's start, to find its first."""
@@ -105,6 +106,8 @@ class RtpLeg:
         self._presses: deque[tuple[int, int]] = deque(maxlen=PRESSES)
         self._held_key: tuple[int, int] | None = None
         """The last press, as long as its end has not been told."""
+        self._resumed = False
+        """Nothing was to be sent until now: what is missing before the next packet was held back."""
         self.malformed = 0
         """Keys that cannot be read."""
 
@@ -128,8 +131,12 @@ class RtpLeg:
         self._candidate = None
         return self._arrived(arrival)
 
+    def resume(self) -> None:
+        """The sender was on hold and goes on."""
+        self._resumed = True
+
     def flush(self) -> list[StreamItem]:
-        """All that is held."""
+        """All that waits."""
         return [*self._opened(), *self._in_order(self._order.flush())]
 
     # -- sources and order -----------------------------------------------------------------------------------------
@@ -216,9 +223,18 @@ class RtpLeg:
     def _speech(self, lost: int, arrival: _Arrival) -> list[StreamItem]:
         packet = arrival.packet
         length_ms = 1000 * self._measure.count(packet.payload) / self._measure.sample_rate
+        passed_ms = 1000 * (arrival.at_s - self._at_s)
         time_ms = self._clocked_ms(packet.timestamp, arrival.at_s, lost)
         step_ms = time_ms - self._due_ms
         items: list[StreamItem] = []
+        if self._resumed:
+            self._resumed = False
+            held_ms = max(step_ms, passed_ms - self._usual_ms)  # a clock may stand still on hold
+            if held_ms >= JITTER_MS:
+                items.append(Discarded(leg=self._leg, missing_ms=held_ms, reason=HELD))
+                self._due_ms += held_ms
+                self._time_ms = time_ms = self._due_ms
+                step_ms = 0.0
         if lost and (lost_ms := min(step_ms, lost * self._usual_ms)) > 0:
             items.append(Discarded(leg=self._leg, missing_ms=lost_ms, reason=LOST))
             self._due_ms += lost_ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
 
 from aiohttp import hdrs, web
@@ -17,7 +17,7 @@ from bridge.ingest.rtp_formats import Audio, PayloadTypes, payload_of
 from bridge.model.stream import Leg
 from bridge.web.auth import Scope
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer
-from bridge.web.rtp_calls import RTP_CALLS, RtpCall, media_address
+from bridge.web.rtp_calls import RTP_CALLS, RtpCall, Senders, media_address
 
 Text = Annotated[str, Field(max_length=200)]
 
@@ -155,22 +155,6 @@ async def get_rtp(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 async def close_rtp(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     _found(ask).media.end("hangup")
     return web.Response(status=204)
-
-
-class Senders:
-    """Hosts that may send, as addresses and networks."""
-
-    def __init__(self, networks: Sequence[str]) -> None:
-        """Raises ValueError for what is neither."""
-        self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
-
-    def __call__(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self._networks)
 
 
 async def _exists(ask: Ask[Any, Any], call_id: str) -> bool:

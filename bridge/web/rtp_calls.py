@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -119,6 +120,22 @@ class RtpCalls:
 
 
 RTP_CALLS: web.AppKey[RtpCalls] = web.AppKey("RTP calls", RtpCalls)
+
+
+class Senders:
+    """Hosts that may send, as addresses and networks."""
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        """Raises ValueError for what is neither."""
+        self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
+
+    def __call__(self, host: str) -> bool:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._networks)
 
 
 def media_address(settings: Settings, reached_at: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import web
 
+from bridge.errors import SetupError
 from bridge.web import (
     audiosocket,
     calls,
@@ -62,7 +63,8 @@ def application(opening: Opening) -> web.Application:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         async with opening() as context:
             app[CONTEXT] = context
-            yield
+            async with _recording_server(context, app[RTP_CALLS]):
+                yield
 
     async def leave(app: web.Application) -> None:
         """Callers first: their last words are still shown to whoever watches."""
@@ -85,3 +87,21 @@ def application(opening: Opening) -> web.Application:
     voice.add_routes(app)
     app.router.add_static("/static", pages.STATIC)
     return app
+
+
+@asynccontextmanager
+async def _recording_server(context: Context, calls: RtpCalls) -> AsyncIterator[None]:
+    """SIPREC, where it is wanted. Raises SetupError."""
+    if not context.settings.sip_port:
+        yield
+        return
+    try:
+        from bridge.web.siprec import RecordingServer  # noqa: PLC0415 - its library is an extra
+    except ModuleNotFoundError:
+        raise SetupError("CALLBRIDGE_SIP_PORT needs an extra: pip install 'callbridge[siprec]'") from None
+    server = RecordingServer(context, calls)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.settings import Settings
-from bridge.web.rtp import RtpIn, Senders
-from bridge.web.rtp_calls import media_address
+from bridge.web.rtp import RtpIn
+from bridge.web.rtp_calls import Senders, media_address
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked about, not bound
 
