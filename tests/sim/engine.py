@@ -26,7 +26,7 @@ class Decoders:
 
     def plan(self, job: DecodeJob) -> ScriptedPlan:
         return ScriptedPlan(
-            job=job, window_s=max(4, -(-len(job.samples) // 16_000)), previous=len(job.previous_text.split())
+            job=job, window_s=max(4, -(-len(job.samples) // 16_000)), previous_tokens=len(job.previous_text.split())
         )
 
     async def decode(self, plans: Sequence[ScriptedPlan]) -> list[Decoded]:
