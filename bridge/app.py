@@ -103,6 +103,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             sink=journal,
             clock=clock,
             max_calls=CALLS_A_CORE * cores() if settings.max_calls == "auto" else settings.max_calls,
+            tenant_max_calls=settings.tenant_max_calls,
             language=None if settings.language == "auto" else settings.language,
             languages=frozenset(languages),
             hangover_ms=settings.speech_hangover_ms,

@@ -64,6 +64,7 @@ class Calls:
         language: str | None,
         languages: frozenset[str],
         hangover_ms: int,
+        tenant_max_calls: int | None = None,
         resume_grace_s: float = 0,
         spool: Spool | None = None,
     ) -> None:
@@ -72,6 +73,7 @@ class Calls:
         self._sink = sink
         self._clock = clock
         self._max_calls = max_calls
+        self._tenant_max_calls = tenant_max_calls
         self._language = language
         self._languages = languages
         self._speech = SegmenterOptions(hangover_ms=hangover_ms)
@@ -86,14 +88,20 @@ class Calls:
     def active(self) -> int:
         return len(self._active)
 
-    def check_room(self) -> None:
-        if sum(not active.line.broken for active in self._active.values()) >= self._max_calls:
+    def check_room(self, tenant: str | None = None) -> None:
+        on_line = [active.line.tenant for active in self._active.values() if not active.line.broken]
+        if len(on_line) >= self._max_calls:
             raise CapacityError(f"{self._max_calls} calls are in progress, which is all", retry_after=RETRY_AFTER_S)
+        most = self._tenant_max_calls
+        if most is not None and tenant is not None and on_line.count(tenant) >= most:
+            raise CapacityError(
+                f"{most} calls are in progress, which is all of one tenant's", retry_after=RETRY_AFTER_S
+            )
 
     async def take(self, started: StreamStarted, items: AsyncIterator[StreamItem], *, tenant: str) -> None:
         active = self._resume(started, items, tenant)
         if active is None:
-            self.check_room()
+            self.check_room(tenant)
             active = self._begin(self._open(started, tenant), items, tenant)
         call = active.call
         try:

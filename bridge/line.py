@@ -25,7 +25,7 @@ class Line:
     ) -> None:
         self._started = started
         self._first = items
-        self._tenant = tenant
+        self.tenant = tenant
         self._clock = clock
         self._grace_s = grace_s
         self._next: asyncio.Future[tuple[StreamStarted, AsyncIterator[StreamItem]]] | None = None
@@ -39,7 +39,7 @@ class Line:
         """Whether a stream that starts is this call's, come back. One whose carrier tells no id is nobody's."""
         ours = self._started
         return bool(ours.carrier_call_id) and (tenant, started.carrier, started.carrier_call_id, started.legs) == (
-            self._tenant,
+            self.tenant,
             ours.carrier,
             ours.carrier_call_id,
             ours.legs,

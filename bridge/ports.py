@@ -396,8 +396,10 @@ class Transcriber(Protocol):
 class CallTaker(Protocol):
     """Where a media socket takes a call that a carrier has started."""
 
-    def check_room(self) -> None:
-        """Raises CapacityError (with `details["retry_after"]`) when another call would hurt those in progress."""
+    def check_room(self, tenant: str | None = None) -> None:
+        """Raises CapacityError (with `details["retry_after"]`) when another call would hurt those in progress, or the
+        tenant, if that is known yet, has as many as it may.
+        """
         ...
 
     async def take(self, started: StreamStarted, items: AsyncIterator[StreamItem], *, tenant: str) -> None:

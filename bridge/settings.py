@@ -66,6 +66,18 @@ class Settings(BaseSettings):
     record: bool = Field(False, description="keep the audio of finished calls")
     recording_max_mb: int = Field(1000, ge=1, description="how large a recording may be that is sent in or fetched")
     recordings_waiting: int = Field(100, ge=1, description="recordings that may wait to be put into words")
+    requests_per_minute: int = Field(
+        1200, ge=0, description="requests with one API key or token, beside media; 0 is any number"
+    )
+    tenant_max_calls: int | None = Field(
+        None, ge=1, description="calls at once of one tenant, when it may not have all of them"
+    )
+    tenant_max_webhooks: int = Field(100, ge=0, description="webhook endpoints of one tenant")
+    tenant_max_keys: int = Field(100, ge=1, description="API keys of one tenant, revoked ones not counted")
+    tenant_max_readers: int = Field(200, ge=0, description="live streams (SSE, WebSocket) of one tenant at once")
+    tenant_tokens_per_minute: int = Field(
+        300, ge=0, description="tokens that one tenant may have made; 0 is any number"
+    )
     log_format: Literal["auto", "console", "json"] = Field("auto", description="console on a terminal, else json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     ice_servers: SecretStr | None = Field(

@@ -67,7 +67,7 @@ class WritingTaker:
         self.pace: Callable[[], Awaitable[None]] | None = None
         self.calls = 0
 
-    def check_room(self) -> None:
+    def check_room(self, tenant: str | None = None) -> None:
         if not self.room:
             raise CapacityError("no room for another call", retry_after=7)
 

@@ -144,12 +144,20 @@ class Office:
         self.calls = self.of(max_calls=3)
         self.takes: list[asyncio.Task[None]] = []
 
-    def of(self, *, max_calls: int, language: str | None = "en", hangover_ms: int = 500) -> Calls:
+    def of(
+        self,
+        *,
+        max_calls: int,
+        tenant_max_calls: int | None = None,
+        language: str | None = "en",
+        hangover_ms: int = 500,
+    ) -> Calls:
         return Calls(
             engine=self.engine,
             sink=self.sink,
             clock=self.clock,
             max_calls=max_calls,
+            tenant_max_calls=tenant_max_calls,
             language=language,
             languages=frozenset({"en", "de"}),
             hangover_ms=hangover_ms,

@@ -56,7 +56,7 @@ async def serve(
     sessions = request.app[SESSIONS]
     if context.leaving.is_set() or len(sessions) >= MOST_OPEN:
         raise CapacityError("no session can begin here now", retry_after=5)
-    context.calls.check_room()
+    context.calls.check_room(tenant)
     socket = web.WebSocketResponse(
         protocols=protocols,
         heartbeat=HEARTBEAT_S,

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from aiohttp import hdrs, web
 from pydantic import Field
 
-from bridge.errors import NotFoundError
+from bridge.errors import ConflictError, NotFoundError
 from bridge.model.records import ApiKey
 from bridge.ports import KeyStore
 from bridge.web.auth import TOKEN_SCOPES, Scope, hash_key, new_key
@@ -73,6 +73,9 @@ async def make_key(keys: KeyStore, *, tenant: str, name: str, now: float) -> tup
 
 async def create_key(ask: Ask[Nothing, KeyIn]) -> web.StreamResponse:
     store, now = ask.context.store, ask.context.clock.now()
+    most = ask.context.settings.tenant_max_keys
+    if sum(key.revoked_at is None for key in await store.keys(ask.tenant)) >= most:
+        raise ConflictError(f"there are {most} keys already; revoke one first")
     record, secret = await make_key(store, tenant=ask.tenant, name=ask.body.name, now=now)
     return answer(KeyMade(**dict(KeyOut.of(record)), key=secret), status=201)
 
@@ -89,6 +92,7 @@ async def revoke_key(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 
 
 async def create_token(ask: Ask[Nothing, TokenIn]) -> web.StreamResponse:
+    ask.limits.count_token(ask.tenant)
     made = ask.context.auth.signer.issue(
         tenant=ask.tenant, identity=ask.body.identity, scopes=ask.body.scopes, lifetime_s=ask.body.expires_in
     )
@@ -115,6 +119,7 @@ ROUTES: Final = (
         tag="credentials",
         body=KeyIn,
         answers=(Answer(description="the key, shown this once", status=201, model=KeyMade),),
+        faults=(ConflictError,),
     ),
     Route(
         method=hdrs.METH_GET,

@@ -64,13 +64,15 @@ async def tenant_events(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
         subscriber = SocketSubscriber(ask.request)
     else:
         subscriber = SseSubscriber(ask.request, ask.context.clock, resumable=False)
-    await _follow(ask.context, subscriber, ask.context.feed.tenant(ask.tenant), resume=None)
+    with ask.limits.reader(ask.tenant):
+        await _follow(ask.context, subscriber, ask.context.feed.tenant(ask.tenant), resume=None)
     return subscriber.response
 
 
 async def _follow_call(ask: Ask[After, Nothing], subscriber: Subscriber, after: int) -> None:
     events = ask.context.feed.call(ask.tenant, ask.path("call_id"), after=after)
-    await _follow(ask.context, subscriber, events, resume=after)
+    with ask.limits.reader(ask.tenant):
+        await _follow(ask.context, subscriber, events, resume=after)
 
 
 async def _follow(

@@ -68,7 +68,7 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
     handshake = Handshake(url=_media_url(request, context.settings), headers=request.headers, query=request.query)
     try:
         principal = await _admit(request, dialect, handshake, context)
-        check_room(request.app, context)
+        check_room(request.app, context, principal)
     except BridgeError as error:
         CALLS_REFUSED.labels(dialect.name, error.code).inc()
         raise
@@ -162,13 +162,13 @@ def _without_token(started: StreamStarted) -> StreamStarted:
     return replace(started, parameters=kept)
 
 
-def check_room(app: web.Application, context: Context) -> None:
+def check_room(app: web.Application, context: Context, principal: Principal | None = None) -> None:
     """Raises CapacityError."""
     if context.leaving.is_set():
         raise CapacityError("this server is shutting down", retry_after=5)
     if sum(not media.started for media in app[SOCKETS]) >= MOST_WAITING:
         raise CapacityError("too many streams are about to start", retry_after=context.settings.start_timeout_s)
-    context.calls.check_room()
+    context.calls.check_room(None if principal is None else principal.tenant)
 
 
 def _media_url(request: web.Request, settings: Settings) -> str:

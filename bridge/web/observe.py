@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bridge.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from bridge.web.limits import SPENT
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,8 @@ async def shut_doors(request: web.Request, response: web.StreamResponse) -> None
     for name, value in SHUT.items():
         response.headers.setdefault(name, value)
     response.headers[hdrs.SERVER] = "callbridge"
+    if (spent := request.get(SPENT)) is not None:
+        response.headers.update(spent.as_headers())
     if (request_id := request.get(REQUEST_ID)) is not None:
         response.headers["X-Request-Id"] = request_id
 

@@ -14,7 +14,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from bridge import __version__
 from bridge.dialects import all_rows, in_markdown
-from bridge.errors import BridgeError, ForbiddenError, InvalidRequestError, NotFoundError, UnauthorisedError
+from bridge.errors import (
+    BridgeError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    TooManyRequestsError,
+    UnauthorisedError,
+)
 from bridge.model.events import BODIES
 from bridge.web.problems import Problem
 from bridge.web.route import TOKEN_PARAMETER, Answer, Nothing, Route
@@ -138,7 +145,7 @@ def _body_schema(media_type: str, answer: Answer) -> dict[str, Any]:
 def _faults(route: AnyRoute) -> dict[str, Any]:
     kinds: list[type[BridgeError]] = [*route.faults]
     if route.scope is not None:
-        kinds += [UnauthorisedError, ForbiddenError, InvalidRequestError]
+        kinds += [UnauthorisedError, ForbiddenError, InvalidRequestError, TooManyRequestsError]
     if "{" in route.path:
         kinds.append(NotFoundError)
     content = {"application/json": {"schema": _reference(Problem)}}

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bridge.errors import BridgeError
 from bridge.web.auth import Principal, Scope
 from bridge.web.context import CONTEXT, Context
+from bridge.web.limits import LIMITS, Limits
 from bridge.web.problems import invalid
 
 MAX_BODY: Final = 256 * 1024
@@ -69,6 +70,10 @@ class Ask(Generic[Q, B]):
     def tenant(self) -> str:
         return self.principal.tenant
 
+    @property
+    def limits(self) -> Limits:
+        return self.request.app[LIMITS]
+
     def path(self, name: str) -> str:
         """The part of the path that the route calls `{name}`."""
         return self.request.match_info[name]
@@ -124,6 +129,8 @@ class Route(Generic[Q, B]):
             if self.scope is not None:
                 principal = await context.auth.principal(request)
                 principal.need(self.scope)
+                if self.scope is not Scope.MEDIA:  # no call is lost to a busy dashboard: calls have limits of their own
+                    request.app[LIMITS].count_request(request, principal)
             query = read_query(self.query, request)
             body = await read_body(self.body, request)
             ask = Ask(request=request, context=context, principal=principal, query=query, body=body)

@@ -59,7 +59,7 @@ class RtpCalls:
         self, expected: Expected, context: Context, *, tenant: str, call_id: str, start_timeout_s: float | None = None
     ) -> RtpCall:
         """Open ports for all legs and wait for speech on them. Raises CapacityError, ConflictError, SetupError."""
-        self._check_room(context)
+        self._check_room(context, tenant)
         if any(call.call_id == call_id for call in self._calls.values()):
             raise ConflictError(f"call {call_id} has its ports already")
         settings = context.settings
@@ -88,12 +88,12 @@ class RtpCalls:
             for task in late:
                 task.cancel()
 
-    def _check_room(self, context: Context) -> None:
+    def _check_room(self, context: Context, tenant: str) -> None:
         if context.leaving.is_set():
             raise CapacityError("this server is shutting down", retry_after=5)
         if sum(not call.media.started for call in self._calls.values()) >= MOST_WAITING:
             raise CapacityError("too many calls are about to start", retry_after=context.settings.start_timeout_s)
-        context.calls.check_room()
+        context.calls.check_room(tenant)
 
     async def _serve(self, call: RtpCall, context: Context) -> None:
         """From the ports' opening to their closing. Whatever goes wrong ends this call alone."""

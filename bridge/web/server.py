@@ -28,6 +28,7 @@ from bridge.web import (
 )
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import until_idle
+from bridge.web.limits import LIMITS, Limits
 from bridge.web.observe import observe, shut_doors
 from bridge.web.openapi import document
 from bridge.web.problems import answer_problems
@@ -63,6 +64,7 @@ def application(opening: Opening) -> web.Application:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         async with opening() as context:
             app[CONTEXT] = context
+            app[LIMITS] = Limits(context.settings, context.clock)
             async with _recording_server(context, app[RTP_CALLS]):
                 yield
 

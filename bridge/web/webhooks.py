@@ -21,9 +21,6 @@ EVERYTHING: Final = "*"
 ENDED_TYPES: Final = ("call.completed", "call.failed")
 TYPES: Final = frozenset({EVERYTHING, *ENDED_TYPES, *BODIES})
 
-MAX_ENDPOINTS: Final = 100
-"""A tenant: every event is matched against all of its endpoints."""
-
 OVERLAP_S: Final = 86_400
 MAX_OVERLAP_S: Final = 7 * 86_400
 
@@ -81,8 +78,9 @@ class EndpointList(Outgoing):
 
 async def create_webhook(ask: Ask[Nothing, EndpointIn]) -> web.StreamResponse:
     store, wanted = ask.context.store, ask.body
-    if len(await store.endpoints(ask.tenant)) >= MAX_ENDPOINTS:
-        raise ConflictError(f"there are {MAX_ENDPOINTS} endpoints already; delete one first")
+    most = ask.context.settings.tenant_max_webhooks  # every event is matched against all of them
+    if len(await store.endpoints(ask.tenant)) >= most:
+        raise ConflictError(f"there are {most} endpoints already; delete one first")
     _guard(ask).check_url(wanted.url)
     endpoint = Endpoint(
         id=f"we_{secrets.token_hex(12)}",

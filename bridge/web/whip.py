@@ -167,7 +167,7 @@ async def _publish(ask: Ask[WhipQuery, Nothing]) -> web.StreamResponse:
     offer = await _body(ask.request, SDP)
     if context.leaving.is_set():
         raise CapacityError("this server is shutting down", retry_after=5)
-    context.calls.check_room()
+    context.calls.check_room(ask.tenant)
     agreed = agree(read_description(offer), ask.query.channels)
     servers = _ice_servers(context.settings)
     session = WhipSession(

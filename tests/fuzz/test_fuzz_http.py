@@ -142,7 +142,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture
 async def http(sqlite_store: Store, clock: VirtualClock) -> AsyncIterator[HttpServer]:
-    async with HttpServer(sqlite_store, clock, Settings()) as server:
+    async with HttpServer(sqlite_store, clock, Settings(requests_per_minute=0, tenant_tokens_per_minute=0)) as server:
         yield server
 
 

@@ -28,6 +28,18 @@ async def test_a_full_house_refuses_before_it_reads(office: Office) -> None:
     office.calls.check_room()
 
 
+async def test_one_tenant_may_not_have_all_of_the_house(office: Office) -> None:
+    """With a limit of its own, its next call is refused while another tenant's is let in."""
+    office.calls = office.of(max_calls=3, tenant_max_calls=1)
+    phone = await office.ring(started(call_id="c1"))
+    with pytest.raises(CapacityError, match="one tenant"):
+        await office.calls.take(started(call_id="c2"), _never(), tenant="acme")
+    office.calls.check_room("other")
+    office.calls.check_room()
+    await phone.hang_up()
+    office.calls.check_room("acme")
+
+
 async def test_a_call_id_in_use_is_a_conflict(office: Office) -> None:
     """The call that has it goes on undisturbed."""
     phone = await office.ring(started(call_id="c1"))
