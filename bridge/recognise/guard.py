@@ -11,7 +11,7 @@ NO_SPEECH: Final = 0.6
 UNSURE: Final = -1.0
 """Whisper's own thresholds for a window without speech (Radford et al. 2022, §4.5)."""
 
-HOPELESS: Final = -1.6
+HOPELESS: Final = -1.8
 """Mean log-probability below which the text is noise whatever else it looks like."""
 
 _STAGE = re.compile(r"[\[(*♪♫][^\[\]()*♪♫]*[\])*♪♫]")

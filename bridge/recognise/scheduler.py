@@ -37,11 +37,10 @@ JOIN_S: Final = 4
 """Windows of one batch differ by so much at most: each is encoded as it is, but decoded as long as the longest."""
 
 HOLD_FROM: Final = 0.4
-"""The load from which a speculation waits for company, as long as it will still be there when it is needed, and a
-partial a moment."""
+"""The load from which jobs wait for company: a speculation as long as it will still be there when it is needed."""
 
 HOLD_S: Final = 0.12
-"""And so long at any rate, even where decoding takes all the time there is: company is what makes room for all."""
+"""What all wait that are not needed at once, even where decoding takes all the time there is: company makes room."""
 
 MARGIN_S: Final = 0.1
 
@@ -288,7 +287,7 @@ class Scheduler(Generic[P]):
         if share < HOLD_FROM or len(like) >= self._max_batch or job.deadline <= like[0].came:
             return -math.inf
         held_until = like[0].came + HOLD_S
-        if job.urgency is Urgency.PARTIAL:
+        if job.urgency is not Urgency.SPECULATIVE:
             return held_until
         longer = [*_windows(like), like[0].plan.window_s]
         return max(held_until, job.deadline - self._cost.predict(longer) - MARGIN_S)

@@ -38,7 +38,7 @@ class Counting:
         spoken = list(islice(cycle(COUNT), len(job.samples) // WORD_SAMPLES))
         known = len(job.prefix_text.split())
         words = tuple(
-            DecodedWord(text=f" {word}", start=place * WORD_SAMPLES, end=(place + 1) * WORD_SAMPLES, probability=0.9)
+            DecodedWord(text=word, start=place * WORD_SAMPLES, end=(place + 1) * WORD_SAMPLES, probability=0.9)
             for place, word in enumerate(spoken)
         )
         return Decoded(

@@ -20,7 +20,7 @@ TEXTS = {
     "a number that begins with a parenthesis": ("(555) 010-4477", -0.3, 0.1, False),
     "ordinary speech": ("I am calling about an order.", -0.3, 0.1, False),
     "ordinary speech on a bad line": ("I am calling about an order.", -1.2, 0.3, False),
-    "hopeless": ("I am calling about an order.", -1.7, 0.0, True),
+    "hopeless": ("I am calling about an order.", -1.9, 0.0, True),
     "unsure in a window without speech": ("I am calling about an order.", -1.1, 0.7, True),
     "sure in a window that may have none": ("I am calling about an order.", -0.5, 0.7, False),
     "stock phrase, unsure": ("Thanks for watching!", -0.6, 0.1, True),

@@ -237,6 +237,18 @@ async def test_a_partial_on_a_busy_machine_waits_a_moment_for_company(
     assert bench.workers.names == ["first+second", "alone"]
 
 
+async def test_a_final_that_has_long_does_not_wait_for_as_long(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deadline is far, the machine busy, and no company comes: it is decoded after a moment all the same."""
+    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)
+    bench = Bench(clock, seconds=0.1)
+    [final] = bench.ask(job("final", deadline=clock.monotonic() + 600))
+    await clock.advance(HOLD_S)
+    assert bench.workers.names == ["final"]
+    await bench.results([final])
+
+
 async def test_a_final_that_is_needed_now_waits_for_nobody(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
