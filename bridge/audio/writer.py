@@ -18,6 +18,8 @@ SETTLED_S: Final = 1.0
 """How long it must have been quiet before silence is gathered: the end of an utterance is never told late by it."""
 BATCH_S: Final = 0.24
 """Gathered silence goes on in frames of this length, which makes a silent call cost a fraction of a talking one."""
+FAINT_PEAK: Final = 64
+"""Of 32768: −54 dB, below what anybody speaks or hears. Gathered silence so faint goes on as none, not resampled."""
 
 _FULL_SCALE: Final = np.float32(1 / 32768)
 _SILENCE: Final[Samples] = np.zeros(SAMPLE_RATE, dtype=np.float32)
@@ -82,7 +84,12 @@ class FrameWriter:
         run = np.concatenate(self._held)
         self._held.clear()
         self._held_count = 0
-        return self._convert(run)
+        return self.silence(len(run) * SAMPLE_RATE // self._rate) if self._is_faint(run) else self._convert(run)
+
+    def _is_faint(self, run: Pcm) -> bool:
+        """Whether a run is too faint to be worth the resampler, and long in its own rate what it is long at 16 kHz."""
+        whole = self._resampler is not None and SAMPLE_RATE % self._rate == 0
+        return whole and audioop.max(run.data, 2) <= FAINT_PEAK
 
     def _convert(self, samples: Pcm) -> list[AudioFrame]:
         scaled = np.multiply(samples, _FULL_SCALE, dtype=np.float32)

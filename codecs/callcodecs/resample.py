@@ -60,6 +60,8 @@ class Resampler:
 
     def flush(self) -> Floats:
         """The rest of what was pushed. Then it starts anew, as if nothing had ever been pushed."""
+        if not self._in:
+            return _NOTHING
         out: Floats = self._stream.resample_chunk(_NOTHING, last=True)
         self._stream.clear()
         self._in = self._out = 0

@@ -54,6 +54,20 @@ def test_speech_lets_go_of_silence() -> None:
     assert lengths_ms(writer.write(chunk(3_000))) == [20]
 
 
+def test_faint_noise_is_silence() -> None:
+    """What nobody hears goes on as none, speech behind it stays where it was said."""
+    noise = np.random.default_rng(0).integers(-60, 60, 8_000 * 3).astype(np.int16)
+    tone = (9_000 * np.sin(np.arange(8_000) * 0.7)).astype(np.int16)
+    line = np.concatenate([noise, tone])
+    writer, plain = FrameWriter(Leg.CALLER, 8_000), FrameWriter(Leg.CALLER, 8_000)
+    frames = [frame for run in line.reshape(-1, 160) for frame in writer.write(run)] + writer.drain()
+    whole = np.concatenate([frame.samples for frame in [*plain.write(line), *plain.drain()]])
+    heard = np.concatenate([frame.samples for frame in frames])
+    assert sum(frame.peak == 0 for frame in frames) == 8
+    assert len(heard) == len(whole)
+    assert np.abs(heard - whole).max() < 0.004
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_full_scale(rate: int) -> None:
     """−32768 becomes −1."""
