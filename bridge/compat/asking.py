@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
@@ -22,6 +23,7 @@ from bridge.errors import (
 from bridge.web.auth import Principal, Scope
 from bridge.web.context import CONTEXT, Context
 from bridge.web.problems import HTTP_CODES
+from bridge.web.uploads import language_of
 
 log = structlog.get_logger(__name__)
 
@@ -138,3 +140,27 @@ def listed(query: MultiMapping[str], *names: str, commas: bool = False) -> list[
     given = [value for name in names for value in query.getall(name, [])]
     parts = [part for value in given for part in (value.split(",") if commas else [value])]
     return [part.strip() for part in parts if part.strip()]
+
+
+def number(query: MultiMapping[str], name: str, *, least: float, most: float) -> float | None:
+    """None where it is not given. Raises InvalidRequestError for one out of bounds."""
+    given = query.get(name)
+    if given is None or not given.strip():
+        return None
+    try:
+        found = float(given)
+    except ValueError:
+        found = math.nan
+    if not least <= found <= most:
+        why = f"must be a number from {least:g} to {most:g}"
+        raise InvalidRequestError(f"{name} {why}", fields={name: why})
+    return found
+
+
+def language(query: MultiMapping[str], model: str, *, default: str = "en") -> str | None:
+    """Whisper's code; None where it is to be found out: `auto`, `multi`, `multi-eu` and the like.
+
+    Raises InvalidRequestError for one that the model lacks.
+    """
+    told = query.get("language") or default
+    return None if told.lower().partition("-")[0] == "multi" else language_of(told, model)

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.compat import deepgram, openai
+from bridge.compat import deepgram, openai, smallest
 from bridge.compat.live import SESSIONS, leave
 
 
@@ -34,6 +34,12 @@ SURFACES: Final = (
         title="Deepgram listen",
         paths=deepgram.PATHS,
         add_routes=deepgram.add_routes,
+    ),
+    Surface(
+        name="smallest",
+        title="Smallest AI Pulse",
+        paths=smallest.PATHS,
+        add_routes=smallest.add_routes,
     ),
 )
 

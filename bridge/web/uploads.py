@@ -150,7 +150,10 @@ def language_of(wanted: str | None, model: str) -> str | None:
     if code == "auto":
         return None
     if code not in languages_of(model):
-        raise InvalidRequestError(f"this server does not write {code!r}", fields={"language": "not a language here"})
+        known = ", ".join(sorted(languages_of(model)))
+        raise InvalidRequestError(
+            f"this server does not write {code[:16]!r}, but {known}", fields={"language": "not a language here"}
+        )
     return code
 
 

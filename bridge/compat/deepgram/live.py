@@ -14,6 +14,7 @@ from bridge.compat.asking import admit, flag, listed, whole
 from bridge.compat.container import FORMATS, ContainerSound
 from bridge.compat.deepgram.wording import Wording, keyterms, language, model_info, model_uuid
 from bridge.compat.dialogue import Begin, Finalise, Finish, Hear, Say, Wish
+from bridge.compat.flushing import Flushing
 from bridge.compat.live import serve
 from bridge.compat.sound import ENCODINGS, RawSound, Sound
 from bridge.errors import BridgeError, CarrierProtocolError, InvalidRequestError
@@ -82,7 +83,7 @@ class DeepgramLive:
         match kind:
             case "Finalize":
                 for channel in self._channels.values():
-                    channel.finalising += 1
+                    channel.flushing.ask()
                 return [Finalise()]
             case "CloseStream":
                 return [Finish()]
@@ -143,7 +144,6 @@ class DeepgramLive:
 
     def _final(self, final: TranscriptFinal) -> Sequence[Wish]:
         channel = self._channels[final.leg]
-        channel.flushed_any = bool(channel.finalising)
         channel.last_word_end_ms = final.words[-1].end_ms if final.words else final.end_ms
         channel.owes_end = True
         alternative = self._wording.alternative([final.as_segment()])
@@ -154,17 +154,13 @@ class DeepgramLive:
             (final.start_ms, final.end_ms),
             alternative,
             speech_final=self._endpointing,
-            from_finalize=bool(channel.finalising),
+            from_finalize=channel.flushing.final(),
         )
         return [told, *self._utterance_end(channel)]
 
     def _flushed(self, channel: _Channel, at_ms: int) -> Sequence[Wish]:
         """Finalize is always answered, if only by saying that nothing was left."""
-        told, channel.flushed_any = channel.flushed_any, False
-        if not channel.finalising:
-            return []
-        channel.finalising -= 1
-        if told:
+        if not channel.flushing.flushed():
             return []
         nothing = {"transcript": "", "confidence": 0.0, "words": []}
         return [self._results(channel, (at_ms, at_ms), nothing, from_finalize=True)]
@@ -237,10 +233,7 @@ class _Channel:
         self.last_word_end_ms = -1
         self.owes_end = False
         """A word has been told, and no UtteranceEnd after it."""
-        self.finalising = 0
-        """Finalize messages that are not answered yet."""
-        self.flushed_any = False
-        """A final has been told that answers one."""
+        self.flushing = Flushing()
 
 
 def _sound(query: MultiMapping[str], *, apart: bool) -> Sound:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from multidict import MultiMapping
 
 from bridge import __version__
 from bridge.compat.asking import flag, listed
+from bridge.compat.words import confidence, plain
 from bridge.model.words import Segment, Word
 
 MODELS: Final = uuid.UUID("6f5b2a9c-6f0e-4d5c-9f6e-0a8c6e1b7d21")
@@ -52,24 +52,6 @@ class Wording:
             "confidence": confidence(segments),
             "words": [self.word(word) for word in words],
         }
-
-
-def plain(word: str) -> str:
-    """In lower case, without the punctuation around it."""
-    kept = word.lower().strip()
-    begin, end = 0, len(kept)
-    while begin < end and unicodedata.category(kept[begin]).startswith(("P", "S")):
-        begin += 1
-    while end > begin and unicodedata.category(kept[end - 1]).startswith(("P", "S")):
-        end -= 1
-    return kept[begin:end]
-
-
-def confidence(segments: Sequence[Segment]) -> float:
-    """By the length of what was said; 0 where nothing was."""
-    lengths = [max(1, segment.end_ms - segment.start_ms) for segment in segments]
-    sure = sum(segment.confidence * length for segment, length in zip(segments, lengths, strict=True))
-    return round(sure / sum(lengths), 4) if lengths else 0.0
 
 
 def keyterms(query: MultiMapping[str]) -> list[str]:

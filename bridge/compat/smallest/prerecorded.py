@@ -1,0 +1,79 @@
+"""`POST …/stt/` and `POST …/get_text`: a recording as the body, or its address, and all of its words in the answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from bridge.compat.asking import admit, flag, language, whole
+from bridge.compat.recorded import Transcribed, put_into_words, raw_audio, read_url
+from bridge.compat.smallest.wording import Wording, check_model
+from bridge.errors import InvalidRequestError
+from bridge.web.context import Context
+from bridge.web.observe import REQUEST_ID
+from bridge.web.uploads import new_order, read_raw
+
+MODELS: Final = frozenset({"pulse", "pulse-pro"})
+MOST_BYTES: Final = 250_000_000
+
+
+async def get_text(request: web.Request, context: Context) -> web.StreamResponse:
+    principal = await admit(request)
+    query = request.query
+    check_model(query, MODELS, needed=request.path.rstrip("/").endswith("/stt"))
+    if "webhook_url" in query:
+        raise InvalidRequestError("webhook_url is not offered here: wait for the answer, or register a webhook")
+    wording = Wording.of(query)
+    with_words = flag(query, "word_timestamps", default=True)
+    context.transcriber.check_room()
+    began = context.clock.monotonic()
+    url = upload = None
+    if request.content_type == "application/json":
+        url = await read_url(request)
+    else:
+        upload = await read_raw(request, context.transcriber, limit=MOST_BYTES)
+    try:
+        order = new_order(
+            context,
+            tenant=principal.tenant,
+            url=url,
+            language=language(query, context.settings.model),
+            raw=raw_audio(query.get("encoding"), whole(query, "sample_rate", 16_000, least=4000, most=192_000)),
+        )
+        done = await put_into_words(context, order, upload)
+    finally:
+        if upload is not None:
+            upload.discard()
+    body = {
+        "status": "success",
+        "request_id": request.get(REQUEST_ID, ""),
+        **_told(done, wording, with_words=with_words),
+        "metadata": {
+            "duration": done.seconds,
+            "filename": order.name,
+            **({} if upload is None else {"fileSize": upload.size}),
+            **_speed(done, context.clock.monotonic() - began),
+        },
+    }
+    return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+def _told(done: Transcribed, wording: Wording, *, with_words: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "transcription": " ".join(wording.text(segment.text) for segment in done.segments),
+        "language": done.language,
+        "audio_length": done.seconds,
+    }
+    if with_words:
+        told["words"] = [wording.word(word) for segment in done.segments for word in segment.words]
+        told["utterances"] = [wording.utterance(segment) for segment in done.segments]
+    return told
+
+
+def _speed(done: Transcribed, took_s: float) -> dict[str, float | int]:
+    return {
+        "processing_time_ms": round(took_s * 1000),
+        "rtfx": round(done.seconds / max(took_s, 0.001), 2),
+        "num_chunks": len(done.segments),
+    }

@@ -1,0 +1,62 @@
+"""Words and utterances in Pulse's form: times in seconds. What is not built (speakers, emotion, age) is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from multidict import MultiMapping
+
+from bridge.compat.asking import flag, listed
+from bridge.compat.words import bare
+from bridge.errors import InvalidRequestError
+from bridge.model.words import Segment, Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How a client wants its words written."""
+
+    punctuated: bool
+    capital: bool
+
+    @classmethod
+    def of(cls, query: MultiMapping[str]) -> Wording:
+        """Raises InvalidRequestError."""
+        formatted = flag(query, "format", default=True)
+        return cls(
+            punctuated=formatted and flag(query, "punctuate", default=True),
+            capital=formatted and flag(query, "capitalize", default=True),
+        )
+
+    def text(self, text: str) -> str:
+        return " ".join(filter(None, map(self._written, text.split())))
+
+    def word(self, word: Word) -> dict[str, Any]:
+        return {
+            "word": self._written(word.word) or word.word,
+            "start": word.start_ms / 1000,
+            "end": word.end_ms / 1000,
+            "confidence": word.confidence,
+        }
+
+    def utterance(self, segment: Segment) -> dict[str, Any]:
+        return {"text": self.text(segment.text), "start": segment.start_ms / 1000, "end": segment.end_ms / 1000}
+
+    def _written(self, word: str) -> str:
+        kept = word if self.punctuated else bare(word)
+        return kept if self.capital else kept.lower()
+
+
+def check_model(query: MultiMapping[str], known: Collection[str], *, needed: bool) -> None:
+    """Raises InvalidRequestError for a model that the path does not have."""
+    told = query.get("model")
+    if (told is None and needed) or (told is not None and told not in known):
+        why = f"must be one of {', '.join(sorted(known))}"
+        raise InvalidRequestError(f"model {why}", fields={"model": why})
+
+
+def keywords(query: MultiMapping[str]) -> list[str]:
+    """`word:weight` or a bare word, with commas between; weights are of no use here."""
+    return [word.partition(":")[0].strip() for word in listed(query, "keywords", commas=True)]

@@ -1,0 +1,31 @@
+"""Words as services write them: with or without capitals and punctuation, and how sure the engine is of many."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from bridge.model.words import Segment
+
+
+def plain(word: str) -> str:
+    """In lower case, without the punctuation around it."""
+    return bare(word.lower())
+
+
+def bare(word: str) -> str:
+    """Without the punctuation around it."""
+    kept = word.strip()
+    begin, end = 0, len(kept)
+    while begin < end and unicodedata.category(kept[begin]).startswith(("P", "S")):
+        begin += 1
+    while end > begin and unicodedata.category(kept[end - 1]).startswith(("P", "S")):
+        end -= 1
+    return kept[begin:end]
+
+
+def confidence(segments: Sequence[Segment]) -> float:
+    """By the length of what was said; 0 where nothing was."""
+    lengths = [max(1, segment.end_ms - segment.start_ms) for segment in segments]
+    sure = sum(segment.confidence * length for segment, length in zip(segments, lengths, strict=True))
+    return round(sure / sum(lengths), 4) if lengths else 0.0
