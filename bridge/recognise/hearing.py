@@ -177,6 +177,7 @@ class Hearing:
             tasks.create_task(self._settling.run())
             while (utterance := await self._next()) is not None:
                 if not self._is_told(utterance):
+                    utterance = self._untold(utterance)
                     utterance.number = self._number
                     self._number += 1
                     await self._hear_out(utterance)
@@ -199,6 +200,11 @@ class Hearing:
 
     def _is_told(self, utterance: Utterance) -> bool:
         return utterance.over and to_ms(utterance.voice_end) <= self._options.told_ms
+
+    def _untold(self, utterance: Utterance) -> Utterance:
+        """What is left of one that was told in part: its end, or the place where it was cut, has moved since."""
+        told = from_ms(self._options.told_ms)
+        return utterance.behind(told) if utterance.voice < told else utterance
 
     def _wake(self) -> None:
         self._changed.set()

@@ -65,11 +65,17 @@ class Utterance:
 
     def cut(self, position: int, *, number: int = 0) -> Utterance:
         """End this one at `position`; what lies behind it goes on as an utterance of its own."""
-        rest = Utterance(position, position, number=number)
-        rest.hear(self.audio(position, self.end))
-        rest.paused = self.paused
+        rest = self.behind(position)
+        rest.number = number
         kept = self.audio(self.start, position)
         self._runs, self._length = [kept], len(kept)
         self.paused = position
         self.over = self.goes_on = True
+        return rest
+
+    def behind(self, position: int) -> Utterance:
+        """What of this one lies behind `position`, ending as it does."""
+        rest = Utterance(position, position, number=self.number)
+        rest.hear(self.audio(position, self.end))
+        rest.paused, rest.over, rest.goes_on = self.paused, self.over, self.goes_on
         return rest

@@ -445,13 +445,25 @@ async def test_what_was_told_before_is_not_told_again(open_line: OpenLine, engin
     assert {words_in(job.samples)[-1].text for job in engine.jobs} == {"w66"}
 
 
-async def test_an_utterance_told_in_part_is_told(open_line: OpenLine) -> None:
-    """It began before what was told and went on behind it: better twice than not at all."""
-    line = await open_line(partials=False, told_ms=500)
+async def test_of_an_utterance_told_in_part_the_rest_is_told(open_line: OpenLine) -> None:
+    """It was cut off behind its first word before; its words are neither lost nor told twice."""
+    line = await open_line(partials=False, told_ms=320, first_segment=2)
     await line.say(11, 22, 33)
     await line.stop()
     await line.wait(1.0)
-    assert len(line.heard(Segment)) == 1
+    [rest] = line.heard(Segment)
+    assert (rest.segment, rest.text, rest.start_ms) == (2, text(22, 33), 320)
+    assert [word.start_ms for word in rest.words] == [416, 832]
+
+
+async def test_quiet_behind_what_was_told_is_told_as_nothing(open_line: OpenLine) -> None:
+    """A tape that breaks off in a pause ends the utterance later than it had ended live."""
+    line = await open_line(partials=False, told_ms=320)
+    await line.say(11)
+    await line.wait(0.128)
+    line.over()
+    await line.close()
+    assert line.heard(Segment) == []
 
 
 def _given(decoded: Decoded | EngineError | None) -> Decoded | None:
