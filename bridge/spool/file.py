@@ -11,8 +11,9 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -90,12 +91,19 @@ class LeftTape:
 
 
 def left_in(folder: Path, *, keep: bool) -> list[LeftTape]:
-    """Files whose process has gone, oldest first. What cannot be read is set aside; what is in use is left out."""
+    """Files whose process has gone, oldest first. What cannot be read is set aside; what is in use is left out.
+
+    A killed process leaves its last moment in the page cache, where only a power failure can still take it: it is
+    synced before it is heard.
+    """
     for path in folder.glob(f"*{BEING_MADE}"):
         if not in_use(path):
             path.unlink(missing_ok=True)
     found = (_left(path, keep=keep) for path in sorted(folder.glob(f"*{UNFINISHED}")))
-    return [left for left in found if left is not None]
+    left = [one for one in found if one is not None]
+    if left:
+        _guarded(sync_folder, folder)
+    return left
 
 
 def _left(path: Path, *, keep: bool) -> LeftTape | None:
@@ -108,12 +116,22 @@ def _left(path: Path, *, keep: bool) -> LeftTape | None:
             path.unlink()
             os.close(handle)
             return None
-        return LeftTape(read_header(path), path, handle, keep=keep)
+        header = read_header(path)
     except (SpoolError, OSError) as error:
         log.warning("a spool file cannot be read and is set aside", file=path.name, reason=str(error))
         path.rename(path.with_suffix(DAMAGED))
         os.close(handle)
         return None
+    _guarded(os.fdatasync, handle)
+    return LeftTape(header, path, handle, keep=keep)
+
+
+def _guarded(sync: Callable[[Any], None], what: Path | int) -> None:
+    """A disk that cannot be written may still be read."""
+    try:
+        sync(what)
+    except OSError as error:
+        log.warning("what was left behind could not be synced", reason=error.strerror)
 
 
 def _put_away(path: Path, call_id: str, *, keep: bool) -> None:

@@ -106,6 +106,11 @@ class Disk:
                 if path.suffix in {".tape", ".new"} and path.stat().st_size > synced:
                     os.truncate(path, synced)
 
+    def is_synced(self, path: Path) -> bool:
+        """Whether the power may fail and leave all of a file."""
+        found = path.stat()
+        return self._synced.get(found.st_ino, 0) >= found.st_size
+
     def handles(self) -> list[str]:
         return [path.name for _, path in self._open.values()]
 

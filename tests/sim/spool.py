@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.model.stream import StreamItem
-from bridge.spool.file import left_in
+from bridge.spool.file import LeftTape
 from bridge.spool.presence import Presence
 from bridge.spool.spool import WRITTEN_EVERY_S, Spool
 from bridge.spool.tape import Tape
@@ -35,7 +35,9 @@ class _Nudge:
 
 
 class SimSpool(Spool):
-    """`written` and `synced` hear of the items that have come so far, `stopped` of calls that are not kept any more."""
+    """`written` and `synced` hear of the items that have come so far, `stopped` of calls that are not kept any more,
+    `taken_over` of the tapes that others left.
+    """
 
     def __init__(
         self,
@@ -45,12 +47,14 @@ class SimSpool(Spool):
         written: Callable[[list[StreamItem]], None],
         synced: Callable[[list[StreamItem]], None],
         stopped: Callable[[str], None],
+        taken_over: Callable[[list[LeftTape]], None],
         pause_s: Callable[[], float],
     ) -> None:
         super().__init__(folder, keep=keep)
         self._wake: Any = _Nudge()
         self._written_some: Any = _Nudge()
-        self._told_written, self._told_synced, self._told_stopped, self._pause_s = written, synced, stopped, pause_s
+        self._told_written, self._told_synced, self._told_stopped = written, synced, stopped
+        self._told_taken_over, self._pause_s = taken_over, pause_s
         self._in_file: dict[Tape, list[StreamItem]] = {}
 
     def start(self) -> None:
@@ -69,8 +73,10 @@ class SimSpool(Spool):
         self._told_stopped(tape.header.call_id)
         super().stop(tape, why)
 
-    def left_behind(self) -> Any:
-        return left_in(self._folder, keep=self._keep)
+    def left_behind(self) -> list[LeftTape]:
+        left = super().left_behind()
+        self._told_taken_over(left)
+        return left
 
     async def _write_turns(self) -> None:
         while not self._closing:

@@ -34,6 +34,7 @@ import bridge.deliver.webhooks as webhooks_module
 import bridge.spool.file as file_module
 import bridge.spool.locks as locks_module
 import bridge.spool.presence as presence_module
+from bridge.deliver.retry import JITTER, SCHEDULE_S
 from bridge.errors import BridgeError, StoreError
 from bridge.model.events import body_from_dict
 from bridge.model.records import Endpoint
@@ -41,6 +42,7 @@ from bridge.model.stream import StreamItem
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.watchdog import Watched
 from bridge.settings import Settings
+from bridge.spool.file import LeftTape
 from bridge.spool.tape import Tape
 from bridge.store import migrate
 from bridge.store.cipher import Cipher
@@ -60,6 +62,10 @@ from tests.tones import tone_segmenter
 
 BASE = 1_800_000_000.0
 REST_WITHIN_S = 900.0
+DELIVERED_WITHIN_S = REST_WITHIN_S + sum(SCHEDULE_S) * (1 + JITTER)
+"""A clock that is set on makes tries due early: they may be used up in front of receivers that are not well yet, and
+the next one waits as long as the schedule says.
+"""
 LOOK_S = 2.0
 WRITTEN_WITHIN_S = 0.3
 """What the page of guarantees calls about a quarter of a second: a turn of the spool, and a disk that takes a while."""
@@ -164,13 +170,24 @@ class World:
     def spool(self, folder: Path, *, keep: bool = False) -> SimSpool:
         return SimSpool(
             folder, keep=keep, written=partial(self._mark, "written"), synced=partial(self._mark, "synced"),
-            stopped=self.stopped.add, pause_s=lambda: self.rng.choice([0.0, 0.0, 0.001, 0.03]),
+            stopped=self.stopped.add, taken_over=self._taken_over,
+            pause_s=lambda: self.rng.choice([0.0, 0.0, 0.001, 0.03]),
         )  # fmt: skip
 
     def _mark(self, how: str, items: list[StreamItem]) -> None:
         for item in items:
             if (sent := self.chunks.get(id(item))) is not None:
                 setattr(sent, how, True)
+
+    def _taken_over(self, tapes: list[LeftTape]) -> None:
+        """What a killed process had only written survives a power failure from now on."""
+        for tape in tapes:
+            if self.disk.is_synced(tape.path):
+                for sent in self._carrier(tape.header.call_id).sent:
+                    sent.synced = sent.written
+
+    def _carrier(self, call_id: str) -> Carrier:
+        return next(carrier for carrier in self.carriers if carrier.plan.call_id == call_id)
 
     # -- lives -----------------------------------------------------------------------------------------------------
 
@@ -239,7 +256,10 @@ class World:
         for carrier in self.carriers:
             call_id = carrier.plan.call_id
             for sent in carrier.sent:
-                if sent.life != self.life or sent.accepted_at is None:
+                if sent.accepted_at is None:
+                    continue
+                if sent.life != self.life:
+                    sent.kept = sent.kept and (sent.synced or not power or call_id in settled)
                     continue
                 sent.kept = sent.synced if power else sent.written
                 late = sent.accepted_at < self.now() - WRITTEN_WITHIN_S
@@ -305,22 +325,23 @@ class World:
     async def _rest(self) -> None:
         """Returns when nothing is left to be done."""
         while True:
-            await asyncio.sleep(LOOK_S)
-            if self.now() > REST_WITHIN_S:
-                raise StuckError(f"not at rest: {self._open_business()}")
-            if self.calm and not self._open_business():
+            await asyncio.sleep(max(LOOK_S, (self.now() - REST_WITHIN_S) / 10))
+            undone = self._undone()
+            if self.now() > (REST_WITHIN_S if undone else DELIVERED_WITHIN_S):
+                raise StuckError(f"not at rest: {undone or self._undelivered()}")
+            if self.calm and not undone and not self._undelivered():
                 self.at_rest = True
                 return
 
-    def _open_business(self) -> list[str]:
+    def _undone(self) -> list[str]:
         found = [f"carrier of {c.plan.call_id}" for c in self.carriers if not c.over]
         if self.context is None or self.context.calls.active():
             found.append("calls in progress")
         found += [f"unsettled {row[0]}" for row in self.rows("SELECT call_id FROM calls WHERE NOT settled")]
-        found += [
-            f"open {row[0]}" for row in self.rows("SELECT id FROM deliveries WHERE status IN ('held', 'pending')")
-        ]
         return found + self.disk.files()
+
+    def _undelivered(self) -> list[str]:
+        return [row[0] for row in self.rows("SELECT id FROM deliveries WHERE status IN ('held', 'pending')")]
 
     # -- looking at what is there, past the product ----------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamIt
 from bridge.spool import spool as spooling
 from bridge.spool import tape as taping
 from bridge.spool.reading import read_blocks
-from bridge.spool.record import Header, items_of, opening
+from bridge.spool.record import Header, block, items_of, items_to_bytes, opening
 from bridge.spool.spool import Spool
 from tests.receiver import until
 
@@ -145,6 +145,23 @@ async def test_what_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
     assert [path.name for path in files(tmp_path)] == ["1.damaged", "2.tape"]
 
 
+async def test_what_a_killed_process_left_in_memory_is_on_the_disk_before_it_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a power failure during recovery takes what the kill had not; a disk that refuses is read all the same."""
+    path = tmp_path / "1.tape"
+    path.write_bytes(opening(HEADER, STARTED) + block(items_to_bytes(CHUNKS)))
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    [left] = Spool(tmp_path).left_behind()
+    assert synced == [path.stat().st_ino]
+    left.close()
+    monkeypatch.setattr(os, "fdatasync", _refused)
+    [left] = Spool(tmp_path).left_behind()
+    assert said(left.path) == CHUNKS
+    left.close()
+
+
 async def test_a_full_disk_stops_the_tape_and_says_so_once(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,3 +235,7 @@ async def test_a_disk_that_stands_still_fills_no_memory(tmp_path: Path, monkeypa
     await until(lambda: stopped.times == 1)
     assert items_of(tape.take()) == CHUNKS[:50]
     assert not tape.running
+
+
+def _refused(*_: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
