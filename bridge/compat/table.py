@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.compat import deepgram, openai, smallest
+from bridge.compat import deepgram, openai, smallest, telnyx
 from bridge.compat.live import SESSIONS, leave
 
 
@@ -40,6 +40,12 @@ SURFACES: Final = (
         title="Smallest AI Pulse",
         paths=smallest.PATHS,
         add_routes=smallest.add_routes,
+    ),
+    Surface(
+        name="telnyx",
+        title="Telnyx speech to text",
+        paths=telnyx.PATHS,
+        add_routes=telnyx.add_routes,
     ),
 )
 

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import httpx
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from callcodecs.g711 import encode_ulaw
+from tests.compat.wire import PATIENCE_S, refused, rest, socket
 from tests.real_server import KEY, RealServer
 from tests.recorded import channels, file_of, said_in_turn
 from tests.tones import DURATION_MS, LINE_RATE, SCRIPT
@@ -29,7 +29,6 @@ from smallestai.waves.helpers import stream_speech_to_text
 
 pytestmark = pytest.mark.surface("smallest")
 
-PATIENCE_S = 20
 MONO = channels()[0]
 WAV = file_of("wav", channels())
 TEXT = " ".join(said_in_turn())
@@ -220,20 +219,13 @@ async def test_finalize(server: RealServer) -> None:
     assert live.words() == said_in_turn()
 
 
-@asynccontextmanager
-async def socket(server: RealServer, path: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    headers = {"Authorization": f"Bearer {KEY}"}
-    async with aiohttp.ClientSession(headers=headers) as http, http.ws_connect(f"{server.ws_url}{path}") as opened:
-        yield opened
-
-
 @pytest.mark.shows("containers while they come")
 async def test_the_old_path_speaks_both(server: RealServer) -> None:
     """Where recordings are posted a WebSocket opens too, without a model, to clients that end with `end`."""
     async with socket(server, "/waves/v1/pulse/get_text?encoding=ogg_opus&punctuate=false") as live:
         await live.send_bytes(file_of("ogg", channels()))
         await live.send_str(json.dumps({"type": "end"}))
-        told = [message.json() async for message in live]
+        told = await rest(live)
         assert live.close_code == 1000
     assert told[-1]["full_transcript"] == TEXT
     assert told[-1]["is_last"] is True
@@ -250,16 +242,13 @@ async def test_the_old_path_speaks_both(server: RealServer) -> None:
 )
 async def test_refused_before_the_upgrade(server: RealServer, query: str) -> None:
     """With a status: no socket opens."""
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        async with socket(server, f"/waves/v1/stt/live?{query}"):
-            pass
-    assert refused.value.status == 400
+    assert await refused(server, f"/waves/v1/stt/live?{query}") == 400
 
 
 async def test_what_is_no_message(server: RealServer) -> None:
     """It is answered by an error, and the socket closed as the client's fault."""
     async with socket(server, "/waves/v1/stt/live?model=pulse") as live:
         await live.send_str("{")
-        told = [message.json() async for message in live]
+        told = await rest(live)
         assert live.close_code == 1008
     assert (told[0]["type"], told[0]["status"]) == ("error", "error")

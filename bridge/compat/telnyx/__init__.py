@@ -1,0 +1,27 @@
+"""Telnyx's speech to text: live audio of any format over a WebSocket."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from bridge.compat.asking import is_upgrade, shaped
+from bridge.compat.telnyx.faults import answer_fault
+from bridge.compat.telnyx.live import listen_live
+from bridge.errors import InvalidRequestError
+from bridge.web.context import Context
+
+LIVE: Final = "/v2/speech-to-text/transcription"
+PATHS: Final = (f"WS {LIVE}",)
+
+
+async def _live(request: web.Request, context: Context) -> web.StreamResponse:
+    if not is_upgrade(request):
+        raise InvalidRequestError("this is a WebSocket")
+    return await listen_live(request, context)
+
+
+def add_routes(app: web.Application) -> None:
+    for path in (LIVE, f"{LIVE}/"):
+        app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
