@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, chosen_format
 from bridge.ingest.audiosocket import KINDS, Kind, packet
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 
-class AudioSocketSide:
+class AudioSocketSide(CarrierSide):
     """One call: the caller alone, or all parties mixed. Its UUID is the call's id; parameters cannot be carried."""
 
     offered = tuple(MediaFormat(encoding=Encoding.L16_LE, sample_rate=rate) for rate in KINDS)

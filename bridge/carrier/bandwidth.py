@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled
+from bridge.carrier.side import CarrierSide, Dialled
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 ACCOUNT: Final = "9900000"
 TRACKS: Final = {Leg.CALLER: "inbound", Leg.AGENT: "outbound"}
 
 
-class BandwidthSide:
+class BandwidthSide(CarrierSide):
     """One call, as Bandwidth tells it. Keys are not told on the socket."""
 
     media_format = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)

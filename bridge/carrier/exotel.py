@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bridge.carrier.side import Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 ACCOUNT: Final = "made-up"
@@ -21,7 +21,7 @@ OFFERED: Final[tuple[MediaFormat, ...]] = (
 )
 
 
-class ExotelSide:
+class ExotelSide(CarrierSide):
     """One call, as Exotel tells it: the caller alone, 100 ms a message."""
 
     offered = OFFERED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socket import SHUT_RDWR
@@ -21,9 +22,13 @@ from bridge.carrier.side import CarrierSide, Key, Message, Timed, conversation
 from bridge.carrier.tcp import SCHEME, TcpLine
 from bridge.errors import CallRefusedError
 from bridge.ports import Clock
+from bridge.pulse import Pulse
 
 MAX_RECEIVED: Final = 1000
 """Messages kept of what comes back; later ones are counted in `received_count` alone."""
+
+ANSWERED_WITHIN_S: Final = 10.0
+"""What the other side has to say that audio may be sent, and again for its last word."""
 
 NO_CODE: Final = 1005
 """RFC 6455 §7.1.5: a closing frame without a code."""
@@ -98,9 +103,22 @@ async def place_call(
     await clock.sleep(manner.delay_s)
     async with aiohttp.ClientSession() as session:
         socket = await _dial(session, url, {**side.headers(url), **(headers or {})}, subprotocols)
-        listening = asyncio.create_task(_listen(socket, report))
+        news = Pulse()
+        listening = asyncio.create_task(_listen(socket, side, news, report))
+        listening.add_done_callback(lambda _: news.send())
+
+        async def until(holds: Callable[[], bool]) -> bool:
+            """Whether it does, while the other side still has time to bring it about."""
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWERED_WITHIN_S):
+                    while not holds() and not listening.done():
+                        await news.next().wait()
+            return holds()
+
         try:
             async for timed in paced(line, manner.speed, clock, report):
+                if timed.frame is not None and not await until(lambda: side.ready):
+                    break
                 if listening.done():
                     break
                 await _send(socket, timed, clock, report)
@@ -108,6 +126,8 @@ async def place_call(
                     progress(timed.due_ms)
             if math.isfinite(manner.faults.hang_up_at_ms):
                 _cut(socket)
+            else:
+                await until(lambda: side.parted)
             await socket.close()
         except BaseException:
             _cut(socket)  # given up in mid-call: no answer is waited for
@@ -155,23 +175,31 @@ async def _send(socket: Socket, timed: Timed, clock: Clock, report: CallReport) 
     """Sending waits while the other side does not read: what it does to a real carrier shows in `behind_s`."""
     if timed.frame is not None and math.isnan(report.sent[timed.frame]):
         report.sent[timed.frame] = clock.now()
+    await _say(socket, timed.message, report)
+
+
+async def _say(socket: Socket, message: Message, report: CallReport) -> None:
     try:
-        if isinstance(timed.message, bytes):
-            await socket.send_bytes(timed.message)
+        if isinstance(message, bytes):
+            await socket.send_bytes(message)
         else:
-            await socket.send_str(timed.message)
+            await socket.send_str(message)
     except ConnectionError:
         return  # the other side has gone: `_listen` has seen it too, and says why
     report.messages_sent += 1
 
 
-async def _listen(socket: Socket, report: CallReport) -> None:
+async def _listen(socket: Socket, side: CarrierSide, news: Pulse, report: CallReport) -> None:
+    """Hear the other side, and answer it, until it closes. `news` of each message."""
     while True:
         message = await socket.receive()
         if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
             report.received_count += 1
             if len(report.received) < MAX_RECEIVED:
                 report.received.append(message.data)
+            for answer in side.hear(message.data):
+                await _say(socket, answer, report)
+            news.send()
         else:
             if message.type is aiohttp.WSMsgType.CLOSE:
                 report.close_code, report.close_reason = message.data or NO_CODE, message.extra or ""

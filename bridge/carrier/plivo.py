@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, chosen_format
 from bridge.ingest.plivo_signature import NONCE, SIGNATURE, sign
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
@@ -25,7 +25,7 @@ OFFERED: Final[tuple[MediaFormat, ...]] = (
 )
 
 
-class PlivoSide:
+class PlivoSide(CarrierSide):
     """One call, as Plivo tells it."""
 
     offered = OFFERED

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 from callcodecs.rtcp import bye
 from callcodecs.rtp import RtpPacket, is_rtcp
@@ -30,7 +30,7 @@ KEY_STEPS: Final = 3
 KEY_VOLUME: Final = 10
 
 
-class RtpSide:
+class RtpSide(CarrierSide):
     """One call as RTP: a source (SSRC) a leg. Where each datagram goes, `destination` tells."""
 
     offered = OFFERED

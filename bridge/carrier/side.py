@@ -36,7 +36,7 @@ class Dialled:
 
 
 class CarrierSide(Protocol):
-    """How one dialect is spoken by the carrier."""
+    """How one dialect is spoken by the carrier. Each is a subclass."""
 
     offered: tuple[MediaFormat, ...]
     """What audio can be encoded to, the usual first."""
@@ -66,6 +66,21 @@ class CarrierSide(Protocol):
     def closing(self) -> Sequence[Message]:
         """Said at the end, before the socket is closed."""
         ...
+
+    def hear(self, message: Message) -> Sequence[Message]:
+        """What the other side has sent, answered at once. Most carriers answer nothing."""
+        del message
+        return ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether audio may be sent: to some carriers the other side has to say so first."""
+        return True
+
+    @property
+    def parted(self) -> bool:
+        """Whether the socket may be closed, once all is said: some carriers wait for a last word."""
+        return True
 
 
 SideMaker: TypeAlias = Callable[[Dialled], CarrierSide]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 ACCOUNT: Final = str(UUID(int=0))
@@ -23,7 +23,7 @@ OFFERED: Final[tuple[MediaFormat, ...]] = (
 )
 
 
-class SignalWireSide:
+class SignalWireSide(CarrierSide):
     """One call, as SignalWire tells it."""
 
     offered = OFFERED

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 TRACKS: Final = {Leg.CALLER: "inbound", Leg.AGENT: "outbound"}
@@ -24,7 +24,7 @@ NAMES: Final = {
 """What a call may be coded in, and how `start` announces it: L16 without its byte order."""
 
 
-class TelnyxSide:
+class TelnyxSide(CarrierSide):
     """One call, as Telnyx tells it."""
 
     offered = tuple(NAMES)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled
+from bridge.carrier.side import CarrierSide, Dialled
 from bridge.ingest.twilio_signature import SIGNATURE, sign
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
@@ -16,7 +16,7 @@ ACCOUNT: Final = f"AC{'0' * 32}"
 TRACKS: Final = {Leg.CALLER: "inbound", Leg.AGENT: "outbound"}
 
 
-class TwilioSide:
+class TwilioSide(CarrierSide):
     """One call, as Twilio tells it."""
 
     media_format = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)

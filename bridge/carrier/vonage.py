@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, chosen_format
 from bridge.ingest.vonage_signature import bearer
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
@@ -18,7 +18,7 @@ OFFERED: Final[tuple[MediaFormat, ...]] = tuple(
 )
 
 
-class VonageSide:
+class VonageSide(CarrierSide):
     """One call, as Vonage tells it: the mix of both parties."""
 
     offered = OFFERED

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import ClassVar, Final, TypeAlias
 from uuid import UUID
 
-from bridge.errors import CarrierError, CarrierProtocolError
+from bridge.errors import BridgeError, CarrierError, CarrierProtocolError
 from bridge.ingest.table import State
 from bridge.ingest.tracks import key_pressed
 from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamItem, StreamStarted, StreamStopped
@@ -130,6 +130,15 @@ class AudioSocketStream:
         items = read(self, kind, payload)
         self.state = after
         return items
+
+    def to_send(self) -> list[str | bytes]:
+        """Nothing: silence keeps its own time, and a hang-up goes with the connection's end."""
+        return []
+
+    def leave(self, fault: BridgeError | None) -> bool:
+        """As any connection is closed."""
+        del fault
+        return False
 
     def _named(self, _kind: int, payload: bytes) -> list[StreamItem]:
         if len(payload) != len(UUID(int=0).bytes):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.errors import BridgeError
 from bridge.model.stream import StreamItem
 
 
@@ -21,12 +22,26 @@ class Handshake:
 
 
 class Conversation(Protocol):
-    """One carrier talking on one socket: messages in, values out."""
+    """One carrier talking on one socket: messages in, values out, and what it is answered."""
 
     def receive(self, message: str | bytes) -> list[StreamItem]:
         """What a text (`str`) or binary (`bytes`) message says. The first item of a conversation is StreamStarted.
 
         Kinds and fields a carrier has added since are ignored. Raises CarrierError; state and output are then
         unchanged.
+        """
+        ...
+
+    def to_send(self) -> list[str | bytes]:
+        """What the carrier has to be told since this was asked last, in order, text (`str`) or binary (`bytes`).
+
+        Whatever is numbered is numbered here: all of it has to be sent, as it comes.
+        """
+        ...
+
+    def leave(self, fault: BridgeError | None) -> bool:
+        """We end the stream, in good order or because of `fault`. What has to be said of it is then in `to_send`.
+
+        True where the carrier has the last word: it answers, and ends the connection.
         """
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, ClassVar, Final, TypeAlias
 
-from bridge.errors import CarrierProtocolError
+from bridge.errors import BridgeError, CarrierProtocolError
 from bridge.ingest.fields import json_object, parameters
 from bridge.model.stream import Leg, StreamItem, StreamStarted, StreamStopped
 
@@ -47,6 +47,7 @@ class TableConversation:
     def __init__(self, query: Mapping[str, str] | None = None) -> None:
         self.state = State.NEW
         self.known = Known(query=parameters(dict(query or {})))
+        self._unsent: tuple[str | bytes, ...] = ()
         self._kinds: Final = frozenset(kind for _, kind in self.TABLE)
 
     def receive(self, message: str | bytes) -> list[StreamItem]:
@@ -71,6 +72,20 @@ class TableConversation:
             if isinstance(item, StreamStarted):
                 self.known = replace(self.known, legs=item.legs)
         return items
+
+    def say(self, message: str | bytes) -> None:
+        """Put a message behind what is to be sent."""
+        self._unsent += (message,)
+
+    def to_send(self) -> list[str | bytes]:
+        """As `Conversation` has it."""
+        due, self._unsent = self._unsent, ()
+        return list(due)
+
+    def leave(self, fault: BridgeError | None) -> bool:
+        """Most carriers are told by the socket's close alone, whatever the `fault`."""
+        del fault
+        return False
 
 
 def once_started(readers: Mapping[str, Reader]) -> Table:

@@ -1,10 +1,12 @@
-"""A carrier's socket read as a conversation: items out, deadlines kept, floods cut off."""
+"""A carrier's socket read as a conversation: items out, answers back, deadlines kept, floods cut off."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType
@@ -35,6 +37,12 @@ MESSAGE_BURST: Final = 20_000.0
 BREATH: Final = 64
 """Messages read in one go before others get their turn: some 2 ms. A full socket buffer would never yield by itself."""
 
+SENT_WITHIN_S: Final = 5.0
+"""A carrier that takes no answers for so long is gone: they are a few bytes now and then."""
+
+PARTED_WITHIN_S: Final = 2.0
+"""What a carrier has that says the last word itself, once it was told that we leave."""
+
 BROKEN_OFF: Final = frozenset({WSMsgType.CLOSED, WSMsgType.ERROR})
 """How a connection ends that nobody closed: a carrier that leaves sends a closing frame."""
 
@@ -46,6 +54,10 @@ class Wire(Protocol):
     """What a media socket needs of a connection: aiohttp's WebSocket, or `bridge.web.tcp_wire`."""
 
     async def receive(self) -> WSMessage: ...
+
+    async def send_str(self, data: str) -> None: ...
+
+    async def send_bytes(self, data: bytes) -> None: ...
 
     async def close(self, *, code: int, message: bytes) -> bool: ...
 
@@ -75,9 +87,15 @@ class MediaSocket:
         self._unread = BREATH
         self._waiting_since = math.inf
         self._alarm: asyncio.Task[None] | None = None
-        self._farewell: asyncio.Task[bool] | None = None
+        self._farewell: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+        self._reading = False
+        self._read = asyncio.Event()
+        """Set once nothing more is read for `items`."""
         self._ending = "closed"
         self._broken = False
+        self._over = False
+        """Whether the connection has ended."""
         self.started = False
         """Whether the carrier has started its stream."""
         self.fault: CarrierError | None = None
@@ -90,40 +108,92 @@ class MediaSocket:
         carrier went quiet, `drained` after `leave`. Raises CarrierError.
         """
         stopped = False
+        self._reading = True
         self._set_alarm(self._expect_start())
         try:
             while (message := await self._next()) is not None:
-                for item in self._conversation.receive(message):
+                items = self._conversation.receive(message)
+                await self.flush()
+                for item in items:
                     if isinstance(item, StreamStarted):
                         self.started = True
                         self._set_alarm(self._expect_life())
                     elif isinstance(item, StreamStopped):
                         stopped = True
                         self._set_alarm(self._expect_close())
-                    yield item
+                    yield self._as_it_ends(item)
         except CarrierError as error:
             self.fault = error
             raise
         finally:
             self._counted.inc(BREATH - self._unread)
+            self._reading = False
+            self._read.set()
             self._set_alarm(None)
         if self.started and not stopped:
             yield StreamStopped(reason=self._ending, broken=self._broken)
 
+    def _as_it_ends(self, item: StreamItem) -> StreamItem:
+        """A carrier that we have told to end its stream ends it for our reason."""
+        if isinstance(item, StreamStopped) and self._farewell is not None:
+            return replace(item, reason=self._ending)
+        return item
+
+    async def flush(self) -> None:
+        """Send what the conversation has to say. Whoever makes it say something calls this.
+
+        A carrier that has gone is told nothing: reading finds out. Raises CarrierSilentError for one that takes none.
+        """
+        async with self._sending:
+            for message in self._conversation.to_send():
+                try:
+                    async with asyncio.timeout(SENT_WITHIN_S):
+                        if isinstance(message, str):
+                            await self._socket.send_str(message)
+                        else:
+                            await self._socket.send_bytes(message)
+                except ConnectionError:
+                    return
+                except TimeoutError:
+                    raise CarrierSilentError(f"no answer of ours was taken for {SENT_WITHIN_S:g} s") from None
+
     async def leave(self) -> None:
         """The server goes away: end the conversation as drained."""
         self._ending = "drained"
-        await self._say_farewell(WSCloseCode.GOING_AWAY, b"the server is shutting down")
+        await self._say_farewell(None, WSCloseCode.GOING_AWAY, b"the server is shutting down")
 
     async def close(self, fault: BridgeError | None) -> None:
         """Close the socket, unless it is closing already, with a code and a reason that say why."""
-        await self._say_farewell(_close_code(fault), _reason(fault))
+        await self._say_farewell(fault, _close_code(fault), _reason(fault))
 
-    async def _say_farewell(self, code: int, reason: bytes) -> None:
-        """Send a closing frame once, and wait a little for the carrier's: `_next` sees the socket closing at once."""
+    async def _say_farewell(self, fault: BridgeError | None, code: int, reason: bytes) -> None:
+        """Once: later ones wait for the first."""
         if self._farewell is None:
-            self._farewell = asyncio.create_task(self._socket.close(code=code, message=reason))
+            self._farewell = asyncio.create_task(self._part(fault, code, reason))
         await asyncio.shield(self._farewell)
+
+    async def _part(self, fault: BridgeError | None, code: int, reason: bytes) -> None:
+        """As the dialect takes leave; then send a closing frame, and wait a little for the carrier's.
+
+        `_next` sees the socket closing at once.
+        """
+        with suppress(CarrierError, TimeoutError):
+            if not self._over:
+                answered = self._conversation.leave(fault)
+                await self.flush()
+                if answered:
+                    async with asyncio.timeout(PARTED_WITHIN_S):
+                        await self._hear_out()
+        await self._socket.close(code=code, message=reason)
+
+    async def _hear_out(self) -> None:
+        """Until the carrier has ended the connection. What it still says is read by `items`, or here for its answer."""
+        if self._reading:
+            await self._read.wait()
+            return
+        while (message := await self._next()) is not None:
+            self._conversation.receive(message)
+            await self.flush()
 
     async def _next(self) -> str | bytes | None:
         """The next message; None when the socket has ended."""
@@ -136,6 +206,7 @@ class MediaSocket:
                 await self._breathe()
             data: str | bytes = message.data
             return data
+        self._over = True
         if isinstance(message.data, WebSocketError):  # too large, not UTF-8, no WebSocket at all
             raise CarrierProtocolError(str(message.data))
         self._broken = message.type in BROKEN_OFF and self._farewell is None

@@ -107,6 +107,14 @@ class TcpWire(asyncio.Protocol):
         if self._end is None and not self._leaving and self._transport.get_write_buffer_size() <= MOST_UNREAD:
             self._transport.write(message)
 
+    async def send_bytes(self, data: bytes) -> None:
+        """As `say`: nothing here is worth waiting for."""
+        self.say(data)
+
+    async def send_str(self, data: str) -> None:
+        """No dialect over TCP has any."""
+        raise TypeError(f"a text message on an AudioSocket: {data[:20]!r}")
+
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"") -> bool:
         """Hang up, unless the other side has, and all is well; end the connection. A reason cannot be told."""
         del message
