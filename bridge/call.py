@@ -1,8 +1,8 @@
 """One call, first packet to last event. Read this first.
 
-    items → LegAudio → Segmenter → Hearing → events → sink
-    carrier's   16 kHz     stretches   words     numbered,
-    values      frames     of speech             kept, shown
+    items → LegAudio → Segmenter → Hearing → (Naming) → events → sink
+    carrier's   16 kHz     stretches   words     whose      numbered,
+    values      frames     of speech             they are   kept, shown
 
 Two tasks side by side: `listen` follows the carrier, `tell` follows the recogniser. Values flow down; nothing calls
 back up. Hanging up is the ordinary end: whatever was heard until then is still put into words.
@@ -11,7 +11,7 @@ back up. Hanging up is the ordinary end: whatever was heard until then is still 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -27,6 +27,7 @@ from bridge.model.events import (
     CallStarted,
     DtmfReceived,
     MediaGap,
+    SpeakerUpdated,
     SpeechEnded,
     SpeechFlushed,
     SpeechStarted,
@@ -35,15 +36,18 @@ from bridge.model.events import (
     TranscriptRevised,
 )
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
+from bridge.model.speech import Speech
 from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
 from bridge.model.words import Partial, Segment
-from bridge.ports import Clock, Engine, EventSink
+from bridge.naming import Naming
+from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.recognise.heard import (
     AllHeard,
     Flushed,
     Heard,
     KeyPressed,
     Revision,
+    SpeakerChanged,
     Thinned,
     Undecoded,
     Unspooled,
@@ -90,6 +94,8 @@ class CallOptions:
     keywords: tuple[str, ...] = ()
     speech: SegmenterOptions = field(default_factory=SegmenterOptions)
     partials: bool = True
+    voices: VoiceEncoder | None = None
+    """Tells the speakers of a leg apart; None does not."""
     told: Mapping[Leg, Told] = field(default_factory=dict)
     """Of a call that is taken up again: its items come from the beginning, its words go on behind this."""
 
@@ -97,16 +103,30 @@ class CallOptions:
 class _Ear:
     """One leg on its way from chunks to words."""
 
-    def __init__(self, audio: LegAudio, segmenter: Segmenter, hearing: Hearing) -> None:
+    def __init__(self, audio: LegAudio, segmenter: Segmenter, hearing: Hearing, naming: Naming | None) -> None:
         self.audio = audio
         self.segmenter = segmenter
         self.hearing = hearing
+        self.naming = naming
         self.position = 0
         """Behind the last sample heard."""
 
     def hear(self, frame: AudioFrame) -> None:
         self.position = frame.end
-        self.hearing.offer(self.segmenter.push(frame))
+        self.offer(self.segmenter.push(frame))
+
+    def offer(self, speech: Sequence[Speech]) -> None:
+        self.hearing.offer(speech)
+        if self.naming is not None:
+            self.naming.offer(speech)
+
+    def close(self) -> None:
+        self.hearing.close()
+        if self.naming is not None:
+            self.naming.close()
+
+    async def run(self) -> None:
+        await (self.hearing.run() if self.naming is None else self.naming.run(self.hearing.run))
 
 
 class Call:
@@ -137,14 +157,24 @@ class Call:
 
     def _open_ears(self, engine: Engine, options: CallOptions) -> dict[Leg, _Ear]:
         timeline = StreamClock()
-        return {
-            leg: _Ear(
+        ears = {}
+        for leg in self.started.legs:
+            hearing = _hearing_options(options, leg)
+            naming = self._open_naming(leg, options.voices, hearing)
+            ears[leg] = _Ear(
                 LegAudio(leg, self.started.media_format, timeline),
                 Segmenter(options.speech),
-                Hearing(leg, engine, self._clock, self._heard, _hearing_options(options, leg)),
+                Hearing(leg, engine, self._clock, self._heard if naming is None else naming.inbox, hearing),
+                naming,
             )
-            for leg in self.started.legs
-        }
+        return ears
+
+    def _open_naming(self, leg: Leg, voices: VoiceEncoder | None, hearing: HearingOptions) -> Naming | None:
+        if voices is None:
+            return None
+        return Naming(
+            leg, voices, self._clock, self._heard, first_segment=hearing.first_segment, told_ms=hearing.told_ms
+        )
 
     @property
     def reason(self) -> str:
@@ -185,12 +215,12 @@ class Call:
         for ear in self._ears.values():
             try:
                 self._hear_held(ear)
-                ear.hearing.offer(ear.segmenter.flush())
+                ear.offer(ear.segmenter.flush())
             except Exception:  # a leg that cannot be heard out must not keep the others, or the end, from being told
                 log.exception("a leg could not be flushed")
                 self._ending = BROKEN
             finally:
-                ear.hearing.close()
+                ear.close()
 
     async def _take(self, item: StreamItem) -> None:
         match item:
@@ -213,7 +243,7 @@ class Call:
     def _flush(self) -> None:
         for ear in self._ears.values():
             self._hear_held(ear)
-            ear.hearing.offer(ear.segmenter.cut())
+            ear.offer(ear.segmenter.cut())
             ear.hearing.mark(ear.position)
 
     async def _room(self) -> None:
@@ -259,7 +289,7 @@ class Call:
         try:
             async with asyncio.TaskGroup() as hearings:
                 for ear in self._ears.values():
-                    hearings.create_task(ear.hearing.run())
+                    hearings.create_task(ear.run())
                 await self._tell_until_all_heard()
                 await self._tell_end()
             await self._tell_what_is_left()
@@ -335,6 +365,8 @@ def _as_event(heard: Heard) -> Body:  # noqa: C901, PLR0911  # a table, as a mat
             return TranscriptFinal.of(heard)
         case Revision(leg=leg, replaces=replaces, segments=segments):
             return TranscriptRevised(leg=leg, replaces=replaces, segments=segments)
+        case SpeakerChanged(leg=leg, segment=segment, speaker=speaker):
+            return SpeakerUpdated(leg=leg, segment=segment, speaker=speaker)
         case KeyPressed(leg=leg, position=at, digit=digit):
             return DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at))
         case Undecoded(leg=leg, position=at, samples=samples):

@@ -18,7 +18,7 @@ from bridge.errors import CapacityError, ConflictError, NotFoundError
 from bridge.line import Line
 from bridge.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_STARTED
 from bridge.model.stream import Leg, StreamItem, StreamStarted
-from bridge.ports import Clock, Engine, EventSink
+from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.speech.segmenter import SegmenterOptions
 from bridge.spool.record import Header
 from bridge.spool.spool import Spool
@@ -35,6 +35,10 @@ MOST_KEYWORDS: Final = 50
 
 SHORTEST_ENDPOINTING_MS: Final = 100
 LONGEST_ENDPOINTING_MS: Final = 5000
+
+ON: Final = ("true", "on", "yes", "1")
+OFF: Final = ("false", "off", "no", "0")
+"""How a call says whether its speakers are to be told apart."""
 
 LOWEST_THRESHOLD: Final = 0.1
 HIGHEST_THRESHOLD: Final = 0.95
@@ -67,8 +71,12 @@ class Calls:
         tenant_max_calls: int | None = None,
         resume_grace_s: float = 0,
         spool: Spool | None = None,
+        voices: VoiceEncoder | None = None,
+        diarize: bool = False,
     ) -> None:
-        """`resume_grace_s`: see `Line`. Without a spool, a crash loses the calls in progress."""
+        """`resume_grace_s`: see `Line`. Without a spool, a crash loses the calls in progress. `voices` tells speakers
+        apart in calls that ask for it, and with `diarize` in all that do not say.
+        """
         self._engine = engine
         self._sink = sink
         self._clock = clock
@@ -79,6 +87,8 @@ class Calls:
         self._speech = SegmenterOptions(hangover_ms=hangover_ms)
         self._resume_grace_s = resume_grace_s
         self._spool = spool
+        self._voices = voices
+        self._diarize = diarize
         self._active: dict[str, _Active] = {}
         self._reserved: set[str] = set()
         """Ids of calls that an earlier process has left."""
@@ -208,6 +218,7 @@ class Calls:
             keywords=tuple(word for word in keywords if word)[:MOST_KEYWORDS],
             speech=_speech(started.parameters, self._speech),
             partials=started.parameters.get("partials", "") != "off",
+            voices=self._voices if _switched(started.parameters.get("diarize"), self._diarize) else None,
         )
 
     async def _tell(self, call: Call, tape: Tape | None) -> None:
@@ -249,6 +260,11 @@ def _speech(parameters: Mapping[str, str], usual: SegmenterOptions) -> Segmenter
         stop = threshold * usual.stop_probability / usual.start_probability
         usual = replace(usual, start_probability=threshold, stop_probability=stop)
     return usual
+
+
+def _switched(given: str | None, usual: bool) -> bool:
+    """The usual for what is neither on nor off."""
+    return {**dict.fromkeys(ON, True), **dict.fromkeys(OFF, False)}.get((given or "").strip().lower(), usual)
 
 
 def _within(given: str | None, least: float, most: float) -> float | None:

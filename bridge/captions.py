@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.model.stream import Leg
-from bridge.model.words import Segment
+from bridge.model.words import SENTENCE_ENDS, Segment, word_places
 
 MAX_CUE_MS: Final = 7000
 MAX_CUE_CHARACTERS: Final = 84
 """Two lines of 42, shown for seven seconds at most: what viewers can follow."""
-
-SENTENCE_ENDS: Final = (".", "?", "!", "…", "。", "？", "！")
-"""A cue that must be cut is cut here, where there is a choice."""
 
 VOICES: Final = {Leg.CALLER: "Caller", Leg.AGENT: "Agent", Leg.MIXED: ""}
 
@@ -64,7 +61,7 @@ def _cut(segment: Segment) -> Iterator[Cue]:
         voice=_voice(segment),
         text=_one_line(segment.text),
     )
-    places = _places(whole.text, segment)
+    places = word_places(replace(segment, text=whole.text))
     if not whole.text:
         return
     if places is None or _fits(whole):
@@ -94,20 +91,6 @@ def _cue(whole: Cue, segment: Segment, places: Sequence[int], first: int, last: 
     start_ms = whole.start_ms if first == 0 else segment.words[first].start_ms
     end_ms = whole.end_ms if last + 1 == len(places) else segment.words[last].end_ms
     return replace(whole, start_ms=start_ms, end_ms=max(end_ms, start_ms + 1), text=whole.text[begin:end].strip())
-
-
-def _places(text: str, segment: Segment) -> list[int] | None:
-    """Where each word begins in `text`; None when the words are not its words. No space is taken for granted."""
-    places = []
-    behind = 0
-    for word in segment.words:
-        wanted = word.word.strip()
-        place = text.find(wanted, behind) if wanted else -1
-        if place < 0:
-            return None
-        places.append(place)
-        behind = place + len(wanted)
-    return places or None
 
 
 def _fits(cue: Cue) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from bridge.model.events import Body, Event
 from bridge.model.frame import Samples
+from bridge.model.likeness import Likeness, Vector
 from bridge.model.recordings import Job, Order
 from bridge.model.records import (
     ApiKey,
@@ -126,6 +127,19 @@ class Engine(Protocol):
 
     def pressure(self) -> float:
         """0 idle … 1 full: how much of what the engine can do is wanted now."""
+        ...
+
+
+class VoiceEncoder(Protocol):
+    """A voice as a direction: what tells speakers apart, for every call of the process."""
+
+    @property
+    def likeness(self) -> Likeness:
+        """What its directions mean."""
+        ...
+
+    async def embed(self, samples: Samples) -> Vector:
+        """The voice in 16 kHz speech, a window of `likeness` long or shorter. Raises EngineError, SetupError."""
         ...
 
 

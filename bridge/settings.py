@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
     compute_type: str = Field("auto", description="auto (int8 on a CPU, float16 on a GPU) or any CTranslate2 type")
     language: str = Field("auto", description="a Whisper language code, or auto: found once a leg, then held")
+    diarize: bool = Field(False, description="whether speakers of one leg are told apart in calls that do not say")
+    speaker_model: str = Field("campplus", description="what tells speakers apart: campplus, or an ONNX file like it")
     spool_dir: Path = Field(Path("var/spool"), description="where audio is kept until its call is delivered")
     allow_private_urls: str = Field(
         "off",

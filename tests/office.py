@@ -13,6 +13,7 @@ from bridge.errors import ConflictError, NotFoundError
 from bridge.model.events import Body
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamItem, StreamStarted
+from bridge.ports import VoiceEncoder
 from tests.clock import VirtualClock
 from tests.engines import ScriptedEngine, spoken
 
@@ -151,6 +152,7 @@ class Office:
         tenant_max_calls: int | None = None,
         language: str | None = "en",
         hangover_ms: int = 500,
+        voices: VoiceEncoder | None = None,
     ) -> Calls:
         return Calls(
             engine=self.engine,
@@ -161,6 +163,7 @@ class Office:
             language=language,
             languages=frozenset({"en", "de"}),
             hangover_ms=hangover_ms,
+            voices=voices,
         )
 
     async def ring(self, stream: StreamStarted | None = None) -> Phone:

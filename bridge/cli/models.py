@@ -25,6 +25,7 @@ def list_(config: Path | None) -> None:
     settings = load(config)
     names = [*KNOWN, *({settings.model} - KNOWN.keys())]
     rows = [(name, "set" if name == settings.model else "", *_row(name, settings)) for name in names]
+    rows.append((settings.speaker_model, "set", "tells speakers apart", *_speaker_row(settings)))
     show.table(("name", "", "what", "here", "where, or how to get it"), rows)
 
 
@@ -81,7 +82,26 @@ def _found(name: str, settings: Settings) -> str:
     from bridge.cli.engine import find_weights  # noqa: PLC0415
     from bridge.recognise.weights import KNOWN  # noqa: PLC0415
 
+    if name == settings.speaker_model:
+        return _speaker_model(name, settings)
     found = find_weights(name, settings)
     known = KNOWN.get(name)
     checked = f"SHA-256 {known.sha256}" if known else "no SHA-256 of ours to check"
     return f"{name}: {checked}; in {found.folder}, from {found.origin}"
+
+
+def _speaker_row(settings: Settings) -> tuple[str, str]:
+    """Here, where."""
+    from bridge.speakers.weights import find_model  # noqa: PLC0415
+
+    try:
+        return "yes", str(find_model(settings.speaker_model, model_dir=settings.model_dir))
+    except SetupError as error:
+        return "no", error.message
+
+
+def _speaker_model(name: str, settings: Settings) -> str:
+    from bridge.speakers.weights import CAMPPLUS, MODEL_SHA256, find_model  # noqa: PLC0415
+
+    checked = f"SHA-256 {MODEL_SHA256}" if name == CAMPPLUS else "no SHA-256 of ours to check"
+    return f"{name}: {checked}; in {find_model(name, model_dir=settings.model_dir)}"

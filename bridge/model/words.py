@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.model.stream import Leg
+
+SENTENCE_ENDS: Final = (".", "?", "!", "…", "。", "？", "！")
+"""What is cut is cut behind one of these, where there is a choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +47,17 @@ class Partial:
     end_ms: int
     text: str
     stable_text: str
+
+
+def word_places(segment: Segment) -> list[int] | None:
+    """Where each word begins in the text; None when the words are not its words. No space is taken for granted."""
+    places = []
+    behind = 0
+    for word in segment.words:
+        wanted = word.word.strip()
+        place = segment.text.find(wanted, behind) if wanted else -1
+        if place < 0:
+            return None
+        places.append(place)
+        behind = place + len(wanted)
+    return places or None

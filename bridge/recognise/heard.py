@@ -36,6 +36,15 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerChanged:
+    """A later, better answer for whoever said an earlier final."""
+
+    leg: Leg
+    segment: int
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPressed:
     """A key of the phone, where the leg's audio stood."""
 
@@ -88,6 +97,7 @@ Heard: TypeAlias = (
     | Partial
     | Segment
     | Revision
+    | SpeakerChanged
     | Undecoded
     | Thinned
     | Unspooled

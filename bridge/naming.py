@@ -1,0 +1,148 @@
+"""One leg's words on their way from the recogniser to the call, given to whoever said them.
+
+    Segmenter → offer ─► windows ─► VoiceEncoder ┐
+    Hearing   → inbox ─────────────────────────── Diarizer ─► out
+
+A final waits for the voices in it, but not for long: a voice that comes late is told as a changed mind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from bridge.errors import BridgeError
+from bridge.model.frame import from_ms
+from bridge.model.speech import Speech
+from bridge.model.stream import Leg
+from bridge.model.words import Partial, Segment
+from bridge.ports import Clock, VoiceEncoder
+from bridge.recognise.heard import Heard, Revision, SpeakerChanged
+from bridge.speakers.diarizer import Diarizer, Recut, Renamed
+from bridge.speakers.windows import VoiceWindow, Windows
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S: Final = 0.3
+"""How much later a final may be told for the voices in it."""
+
+MOST_WAITING: Final = 120
+"""Windows, half a minute of speech and more. When the encoder is further behind, the oldest are not heard."""
+
+
+class Naming:
+    """One leg. `inbox` takes what its hearing tells."""
+
+    def __init__(
+        self,
+        leg: Leg,
+        encoder: VoiceEncoder,
+        clock: Clock,
+        out: asyncio.Queue[Heard],
+        *,
+        first_segment: int = 1,
+        told_ms: int = 0,
+    ) -> None:
+        self.inbox: asyncio.Queue[Heard] = asyncio.Queue()
+        self._leg = leg
+        self._encoder = encoder
+        self._clock = clock
+        self._out = out
+        self._windows = Windows(encoder.likeness)
+        self._diarizer = Diarizer(encoder.likeness, first_segment=first_segment, told_ms=told_ms)
+        self._waiting: deque[VoiceWindow] = deque()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def offer(self, speech: Sequence[Speech]) -> None:
+        """What the segmenter found, in order."""
+        found = self._windows.push(speech)
+        if found:
+            self._waiting.extend(found)
+            while len(self._waiting) > MOST_WAITING:
+                del self._waiting[1]  # the first is being heard
+            self._wake()
+
+    def close(self) -> None:
+        """The leg is over: nothing more will be offered."""
+        self._closed = True
+        self._wake()
+
+    async def run(self, hearing: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Beside `hearing`, to its end; then all that was said is gone over once more."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            telling = tasks.create_task(self._tell())
+            await hearing()
+            await self.inbox.join()
+            telling.cancel()
+        self._put(await asyncio.to_thread(self._diarizer.settle))
+
+    async def _listen(self) -> None:
+        """Hear voices, as long as that works: a leg without names is still told."""
+        try:
+            while await self._next():
+                window = self._waiting[0]
+                voice = await self._encoder.embed(window.samples)
+                self._put(self._diarizer.hear(window, voice))
+                self._waiting.popleft()
+                self._wake()
+        except BridgeError as error:
+            log.warning("speakers are not told apart", leg=self._leg, code=error.code, reason=error.message)
+            self._waiting = deque(maxlen=0)
+            self._wake()
+
+    async def _next(self) -> bool:
+        while not self._waiting:
+            if self._closed:
+                return False
+            await self._change()
+        return True
+
+    async def _tell(self) -> None:
+        while True:
+            await self._pass_on(await self.inbox.get())
+            self.inbox.task_done()
+
+    async def _pass_on(self, heard: Heard) -> None:
+        match heard:
+            case Partial():
+                self._out.put_nowait(self._diarizer.partial(heard))
+            case Segment():
+                await self._caught_up(from_ms(heard.end_ms))
+                for piece in self._diarizer.final(heard):
+                    self._out.put_nowait(piece)
+            case Revision(replaces=replaces, segments=segments):
+                self._put([self._diarizer.revision(replaces, segments)])
+            case _:
+                self._out.put_nowait(heard)
+
+    async def _caught_up(self, position: int) -> None:
+        """Until all windows before `position` are heard, or the final has waited long enough."""
+        patience = asyncio.create_task(self._clock.sleep(PATIENCE_S))
+        try:
+            while self._waiting and self._waiting[0].start < position and not patience.done():
+                changed = asyncio.create_task(self._change())
+                await asyncio.wait({changed, patience}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            patience.cancel()
+
+    def _put(self, told: Iterable[Renamed | Recut]) -> None:
+        for one in told:
+            match one:
+                case Renamed(segment=segment, speaker=speaker):
+                    self._out.put_nowait(SpeakerChanged(leg=self._leg, segment=segment, speaker=speaker))
+                case Recut(replaces=replaces, segments=segments):
+                    self._out.put_nowait(Revision(leg=self._leg, replaces=replaces, segments=segments))
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _change(self) -> Coroutine[Any, Any, object]:
+        return self._changed.wait()

@@ -1,0 +1,118 @@
+"""Whose voice a window is, while the call goes on: online clustering with names that stay.
+
+Windows that are much alike make a group; groups are put together into speakers again after each window. So a speaker's
+name hangs on its groups, not on the order in which they were found, and an early mistake can be put right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.model.likeness import Likeness, Vector
+from bridge.speakers.grouping import Labels, absorb, agglomerate, directions, grouped, nearest
+
+MOST_GROUPS: Final = 48
+"""Of one leg: the two most alike are joined when there are more."""
+
+
+class Voices:
+    """One leg. Windows are numbered from 0 in the order they were heard."""
+
+    def __init__(self, likeness: Likeness) -> None:
+        self._likeness = likeness
+        self._sums: list[Vector] = []
+        self._seconds: list[float] = []
+        self._names: list[str | None] = []
+        """Of each group."""
+        self._group_of: list[int] = []
+        """Of each window."""
+        self._kept: list[npt.NDArray[np.float16]] = []
+        self._weights: list[float] = []
+        self._named = 0
+
+    def hear(self, voice: Vector, seconds: float) -> bool:
+        """A window says so much that no other did. True when an earlier window's speaker is another one now."""
+        self._kept.append(voice.astype(np.float16))
+        self._weights.append(seconds)
+        before = list(self._names)
+        self._place(voice, seconds)
+        self._name()
+        return any(old is not None and old != new for old, new in zip(before, self._names, strict=False))
+
+    def speaker(self, window: int) -> str:
+        """Who speaks in a window, as far as is known now."""
+        name = self._names[self._group_of[window]]
+        if name is None:
+            raise LookupError(f"window {window} has no name")
+        return name
+
+    def whole(self) -> list[str]:
+        """Who speaks in each window, all of them compared with each other; a speaker keeps the name it is known by."""
+        vectors = directions(np.array(self._kept, np.float32))
+        weights = np.array(self._weights, np.float32)
+        labels = grouped(vectors, join=self._likeness.join, same=self._likeness.same)
+        labels = nearest(vectors, absorb(vectors, weights, labels, self._likeness.least_ms / 1000))
+        held = [self.speaker(window) for window in range(len(vectors))]
+        names = self._matched(labels, held, weights)
+        return [names[int(label)] for label in labels]
+
+    def centre(self, name: str) -> Vector:
+        """The direction of all that a speaker was heard saying."""
+        own = [total for total, named in zip(self._sums, self._names, strict=True) if named == name]
+        found: Vector = directions(np.sum(own, axis=0, keepdims=True))[0]
+        return found
+
+    def _place(self, voice: Vector, seconds: float) -> None:
+        if self._sums:
+            alike = directions(np.array(self._sums)) @ voice
+            most = int(alike.argmax())
+            if alike[most] >= self._likeness.join:
+                self._sums[most] = self._sums[most] + voice
+                self._seconds[most] += seconds
+                self._group_of.append(most)
+                return
+        self._sums.append(np.array(voice, np.float32))
+        self._seconds.append(seconds)
+        self._names.append(None)
+        self._group_of.append(len(self._sums) - 1)
+        if len(self._sums) > MOST_GROUPS:
+            self._join_closest()
+
+    def _join_closest(self) -> None:
+        units = directions(np.array(self._sums))
+        alike = units @ units.T
+        np.fill_diagonal(alike, -np.inf)
+        one, other = sorted(int(place) for place in np.unravel_index(alike.argmax(), alike.shape))
+        self._sums[one] = self._sums[one] + self._sums[other]
+        self._seconds[one] += self._seconds[other]
+        self._names[one] = self._names[one] or self._names[other]
+        self._group_of = [one if group == other else group - (group > other) for group in self._group_of]
+        del self._sums[other], self._seconds[other], self._names[other]
+
+    def _name(self) -> None:
+        sums, seconds = np.array(self._sums), np.array(self._seconds, np.float32)
+        labels = absorb(sums, seconds, agglomerate(sums, self._likeness.same), self._likeness.least_ms / 1000)
+        names = self._matched(labels, self._names, seconds)
+        self._names = [names[int(label)] for label in labels]
+
+    def _matched(
+        self, labels: Labels, held: list[str | None] | list[str], weights: npt.NDArray[np.float32]
+    ) -> Mapping[int, str]:
+        """A name for each label: the one that most of it has been known by, each given once; else a new one."""
+        claims: dict[tuple[str, int], float] = {}
+        for label, name, weight in zip(labels, held, weights, strict=True):
+            if name is not None:
+                claims[name, int(label)] = claims.get((name, int(label)), 0.0) + float(weight)
+        names: dict[int, str] = {}
+        for name, label in sorted(claims, key=lambda claim: (-claims[claim], claim)):
+            if label not in names and name not in names.values():
+                names[label] = name
+        for label in dict.fromkeys(map(int, labels)):
+            if label not in names:
+                self._named += 1
+                names[label] = f"S{self._named}"
+        return names
