@@ -24,6 +24,7 @@ from bridge.deliver.webhooks import Webhooks
 from bridge.engine_metrics import engine_metrics
 from bridge.errors import EngineError, SetupError, StoreError
 from bridge.metrics import LOOP_LAG
+from bridge.model.call_key import CallKey
 from bridge.model.languages import languages_of
 from bridge.ports import Clock, Engine, Store
 from bridge.recognise.local import LocalEngine, cores, open_engine
@@ -283,9 +284,9 @@ def _make_spool(folder: Path) -> None:
         raise SetupError(f"CALLBRIDGE_SPOOL_DIR: cannot make {folder}: {error.strerror}") from error
 
 
-def _forgetting(folder: Path) -> Callable[[str], Awaitable[None]]:
-    async def forget_call(call_id: str) -> None:
-        await asyncio.to_thread(forget, folder, call_id)
+def _forgetting(folder: Path) -> Callable[[CallKey], Awaitable[None]]:
+    async def forget_call(key: CallKey) -> None:
+        await asyncio.to_thread(forget, folder, key)
 
     return forget_call
 

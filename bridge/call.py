@@ -20,6 +20,7 @@ from bridge.audio.clock import StreamClock
 from bridge.audio.leg import LegAudio
 from bridge.errors import BridgeError, CarrierError, CarrierProtocolError
 from bridge.metrics import MEDIA_MISSING
+from bridge.model.call_key import CallKey
 from bridge.model.events import (
     Body,
     CallDegraded,
@@ -134,7 +135,7 @@ class Call:
 
     def __init__(
         self,
-        call_id: str,
+        key: CallKey,
         started: StreamStarted,
         *,
         engine: Engine,
@@ -143,7 +144,7 @@ class Call:
         options: CallOptions,
     ) -> None:
         """Raises UnsupportedMediaError when nothing here decodes the stream."""
-        self.call_id = call_id
+        self.key = key
         self.started = started
         self._sink = sink
         self._clock = clock
@@ -299,7 +300,7 @@ class Call:
             await self._tell_what_is_left()
             if not self.ended.is_set():
                 await self._tell_end()
-        await self._sink.settled(self.call_id)
+        await self._sink.settled(self.key)
 
     async def _tell_end(self) -> None:
         await self._publish(replace(self._ending, duration_ms=max(to_ms(self.duration), self._told_ms)))
@@ -338,7 +339,7 @@ class Call:
         )
 
     async def _publish(self, body: Body) -> None:
-        await self._sink.publish(self.call_id, body)
+        await self._sink.publish(self.key, body)
 
 
 def _hearing_options(options: CallOptions, leg: Leg) -> HearingOptions:

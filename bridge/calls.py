@@ -17,6 +17,7 @@ from bridge.call import Call, CallOptions, Told
 from bridge.errors import CapacityError, ConflictError, NotFoundError
 from bridge.line import Line
 from bridge.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_STARTED
+from bridge.model.call_key import CallKey
 from bridge.model.stream import Leg, StreamItem, StreamStarted
 from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.speech.segmenter import SegmenterOptions
@@ -89,10 +90,10 @@ class Calls:
         self._spool = spool
         self._voices = voices
         self._diarize = diarize
-        self._active: dict[str, _Active] = {}
-        self._reserved: set[str] = set()
-        """Ids of calls that an earlier process has left."""
-        self._telling: dict[asyncio.Task[None], str] = {}
+        self._active: dict[CallKey, _Active] = {}
+        self._reserved: set[CallKey] = set()
+        """Calls that an earlier process has left."""
+        self._telling: dict[asyncio.Task[None], CallKey] = {}
         """Calls that are not settled yet, by what tells them."""
 
     def active(self) -> int:
@@ -112,31 +113,31 @@ class Calls:
         active = self._resume(started, items, tenant)
         if active is None:
             self.check_room(tenant)
-            active = self._begin(self._open(started, tenant), items, tenant)
+            active = self._begin(self._open(started, tenant), items)
         call = active.call
         try:
             await asyncio.wait({active.listening, active.telling}, return_when=asyncio.FIRST_COMPLETED)
             await _stopped(active.listening)
             await _first(call.ended, active.telling)
         finally:
-            self._active.pop(call.call_id, None)
+            self._active.pop(call.key, None)
             CALLS_ACTIVE.set(len(self._active))
             await _stopped(active.listening)
 
-    def own(self) -> set[str]:
-        """Ids of the calls that this process has begun and not yet settled."""
+    def own(self) -> set[CallKey]:
+        """The calls that this process has begun and not yet settled."""
         return set(self._telling.values())
 
-    def reserve(self, call_id: str) -> None:
-        """An earlier process has left this call: no other may have its id until it is released."""
-        self._reserved.add(call_id)
+    def reserve(self, key: CallKey) -> None:
+        """An earlier process has left this call: no other of its tenant may have its id until it is released."""
+        self._reserved.add(key)
 
-    def release(self, call_id: str) -> None:
-        self._reserved.discard(call_id)
+    def release(self, key: CallKey) -> None:
+        self._reserved.discard(key)
 
     async def finish(
         self,
-        call_id: str,
+        key: CallKey,
         started: StreamStarted,
         items: AsyncIterator[StreamItem],
         *,
@@ -148,8 +149,8 @@ class Calls:
         `sink` has the call open. It takes nobody's room: partials, which nobody waits for, are left out.
         """
         options = replace(self._options(started), partials=False, told=told)
-        call = Call(call_id, started, engine=self._engine, sink=sink, clock=self._clock, options=options)
-        with structlog.contextvars.bound_contextvars(call_id=call_id):
+        call = Call(key, started, engine=self._engine, sink=sink, clock=self._clock, options=options)
+        with structlog.contextvars.bound_contextvars(call_id=key.call_id):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(call.listen(items))
                 tasks.create_task(call.tell())
@@ -173,41 +174,42 @@ class Calls:
                 return active
         return None
 
-    def _begin(self, call: Call, items: AsyncIterator[StreamItem], tenant: str) -> _Active:
-        tape = self._tape(call, tenant)
-        line = Line(call.started, items, tenant=tenant, clock=self._clock, grace_s=self._resume_grace_s)
-        with structlog.contextvars.bound_contextvars(call_id=call.call_id):
-            telling = asyncio.create_task(self._tell(call, tape), name=f"call {call.call_id}")
+    def _begin(self, call: Call, items: AsyncIterator[StreamItem]) -> _Active:
+        tape = self._tape(call)
+        line = Line(call.started, items, tenant=call.key.tenant, clock=self._clock, grace_s=self._resume_grace_s)
+        with structlog.contextvars.bound_contextvars(call_id=call.key.call_id):
+            telling = asyncio.create_task(self._tell(call, tape), name=f"call {call.key.call_id}")
             heard = _taped(line.items(), tape)
-            listening = asyncio.create_task(call.listen(heard), name=f"carrier of {call.call_id}")
-        self._telling[telling] = call.call_id
+            listening = asyncio.create_task(call.listen(heard), name=f"carrier of {call.key.call_id}")
+        self._telling[telling] = call.key
         telling.add_done_callback(self._telling.pop)
         active = _Active(call=call, line=line, telling=telling, listening=listening)
-        self._active[call.call_id] = active
+        self._active[call.key] = active
         CALLS_STARTED.labels(call.started.carrier).inc()
         CALLS_ACTIVE.set(len(self._active))
         return active
 
-    def _tape(self, call: Call, tenant: str) -> Tape | None:
+    def _tape(self, call: Call) -> Tape | None:
         if self._spool is None:
             return None
-        header = Header(call_id=call.call_id, tenant=tenant, started_at=self._clock.now())
+        tenant, call_id = call.key
+        header = Header(call_id=call_id, tenant=tenant, started_at=self._clock.now())
         return self._spool.open(header, call.started, stopped=call.unspool)
 
     def _open(self, started: StreamStarted, tenant: str) -> Call:
         wanted = started.parameters.get("call_id", "")
-        call_id = wanted if CALL_ID.fullmatch(wanted) else f"call_{secrets.token_hex(12)}"
-        if call_id in self._active or call_id in self._reserved:
-            raise ConflictError(f"call {call_id} is in progress")
+        key = CallKey(tenant, wanted if CALL_ID.fullmatch(wanted) else f"call_{secrets.token_hex(12)}")
+        if key in self._active or key in self._reserved:
+            raise ConflictError(f"call {key.call_id} is in progress")
         call = Call(
-            call_id,
+            key,
             started,
             engine=self._engine,
             sink=self._sink,
             clock=self._clock,
             options=self._options(started),
         )
-        self._sink.open(call_id, tenant)
+        self._sink.open(key)
         return call
 
     def _options(self, started: StreamStarted) -> CallOptions:

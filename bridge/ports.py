@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Protocol
 
+from bridge.model.call_key import CallKey
 from bridge.model.events import Body, Event
 from bridge.model.frame import Samples
 from bridge.model.likeness import Likeness, Vector
@@ -149,11 +150,11 @@ class VoiceEncoder(Protocol):
 class EventSink(Protocol):
     """Where a call's events go: kept first, then shown."""
 
-    def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None:
+    def open(self, key: CallKey, *, last_seq: int = 0) -> None:
         """A call begins (or goes on after `last_seq`). Raises ConflictError when it is open already."""
         ...
 
-    async def publish(self, call_id: str, body: Body) -> None:
+    async def publish(self, key: CallKey, body: Body) -> None:
         """Stamp, keep, show. Returns when the event is durable; for partials at once, and the store may
         never see one that a newer partial of the same segment has overtaken.
 
@@ -162,7 +163,7 @@ class EventSink(Protocol):
         """
         ...
 
-    async def settled(self, call_id: str) -> None:
+    async def settled(self, key: CallKey) -> None:
         """The text of an ended call stands: its held deliveries may go out. Closes the call."""
         ...
 
@@ -174,7 +175,7 @@ class EventBoard(Protocol):
         """Durable events, each call's in order of `seq`. Never raises: live views may suffer, calls may not."""
         ...
 
-    async def finish(self, tenant: str, call_id: str) -> None:
+    async def finish(self, key: CallKey) -> None:
         """The call has ended and is settled: no event of it will follow."""
         ...
 
@@ -215,14 +216,14 @@ class CallStore(Protocol):
     async def append(self, events: Sequence[Event]) -> None:
         """Keep events and all that follows from them, in one transaction.
 
-        `call.started` makes the call (ConflictError if it exists); finals, revisions and speaker updates change its
-        transcript; `call.ended` ends it. Each event makes a delivery for every endpoint that asked for its type, and
-        `call.ended` one of `call.completed` (or `call.failed` when it carries an error), held until `settle` or for
-        `SETTLE_LIMIT_S`, whichever comes first.
+        `call.started` makes the call (ConflictError if its tenant has one of that id); finals, revisions and speaker
+        updates change its transcript; `call.ended` ends it. Each event makes a delivery for every endpoint that asked
+        for its type, and `call.ended` one of `call.completed` (or `call.failed` when it carries an error), held until
+        `settle` or for `SETTLE_LIMIT_S`, whichever comes first.
         """
         ...
 
-    async def settle(self, call_id: str, now: float) -> None:
+    async def settle(self, key: CallKey, now: float) -> None:
         """The transcript stands: mark the call, put the settled text into its held deliveries and let them go."""
         ...
 
@@ -248,10 +249,10 @@ class CallStore(Protocol):
         """The call, its transcript, events and deliveries. Raises NotFoundError; ConflictError while in progress."""
         ...
 
-    async def expire(self, ended_before: float, *, limit: int) -> Sequence[str]:
+    async def expire(self, ended_before: float, *, limit: int) -> Sequence[CallKey]:
         """Delete up to `limit` calls of any tenant that ended before then, the oldest first, and old test messages.
 
-        The ids of the calls; fewer than `limit` when no more are left. Who asks at the same time gets others.
+        Whose they were; fewer than `limit` when no more are left. Who asks at the same time gets others.
         """
         ...
 

@@ -20,6 +20,7 @@ import structlog
 from bridge.call import Told
 from bridge.calls import Calls
 from bridge.errors import ConflictError, InterruptedCallError, NotFoundError, SpoolError, StoreError
+from bridge.model.call_key import CallKey
 from bridge.model.events import Body, CallEnded, CallStarted, Event, TranscriptFinal, body_to_dict
 from bridge.model.records import CallRecord
 from bridge.model.stream import Leg, StreamItem, StreamStarted, StreamStopped
@@ -51,6 +52,7 @@ RECOVERED: Final = "recovered"
 class _Left:
     """One call to be finished; at least one of the two is there."""
 
+    key: CallKey
     record: CallRecord | None
     tape: LeftTape | None
 
@@ -67,10 +69,10 @@ class Recovery:
         calls: Calls,
         clock: Clock,
         shared: bool,
-        elsewhere: Callable[[str], bool] = lambda _: False,
+        elsewhere: Callable[[CallKey], bool] = lambda _: False,
     ) -> None:
         """`shared`: servers with spool folders of their own may use the same store. `elsewhere`: whether a call is
-        finished by others, by its id.
+        finished by others.
         """
         self._store = store
         self._sink = sink
@@ -89,17 +91,18 @@ class Recovery:
         tapes = await asyncio.to_thread(self._spool.left_behind)
         own = self._calls.own()
         unfinished = {
-            record.call_id: record for record in await self._store.unfinished() if not self._elsewhere(record.call_id)
+            record.key: record for record in await self._store.unfinished() if not self._elsewhere(record.key)
         }
-        for call_id in own | self._calls.own():  # those that began or ended meanwhile are ours, too
-            unfinished.pop(call_id, None)
+        for key in own | self._calls.own():  # those that began or ended meanwhile are ours, too
+            unfinished.pop(key, None)
         for tape in tapes:
-            self._left.append(_Left(record=unfinished.pop(tape.header.call_id, None), tape=tape))
+            key = tape.header.key
+            self._left.append(_Left(key=key, record=unfinished.pop(key, None), tape=tape))
         for record in unfinished.values():
             if record.ended_at is not None or self._is_nobodys(record):
-                self._left.append(_Left(record=record, tape=None))
+                self._left.append(_Left(key=record.key, record=record, tape=None))
         for left in self._left:
-            self._calls.reserve(_call_id(left))
+            self._calls.reserve(left.key)
         if self._left:
             log.info("calls were left unfinished", calls=len(self._left))
 
@@ -135,22 +138,22 @@ class Recovery:
 
     async def _finish(self, left: _Left) -> None:
         """Whatever goes wrong with one call is nothing to the others: its tape stays for another start."""
-        with structlog.contextvars.bound_contextvars(call_id=_call_id(left)):
+        with structlog.contextvars.bound_contextvars(call_id=left.key.call_id):
             try:
                 async with self._room:
                     await self._finish_one(left)
             except Exception:
                 log.exception("a call could not be finished")
             finally:
-                self._calls.release(_call_id(left))
+                self._calls.release(left.key)
                 if left.tape is not None:
                     left.tape.close()
 
     async def _finish_one(self, left: _Left) -> None:
         record, tape = left.record, left.tape
         if record is not None and record.ended_at is not None:
-            self._sink.open(record.call_id, record.tenant, last_seq=record.last_seq)
-            await self._sink.settled(record.call_id)
+            self._sink.open(record.key, last_seq=record.last_seq)
+            await self._sink.settled(record.key)
         elif tape is not None and (record is not None or await self._insist(lambda: self._is_new(tape))):
             await self._tell_rest(tape, record)
             return
@@ -168,18 +171,18 @@ class Recovery:
         return False
 
     async def _tell_rest(self, tape: LeftTape, record: CallRecord | None) -> None:
-        call_id, tenant = tape.header.call_id, tape.header.tenant
+        key = tape.header.key
         kept = [] if record is None else await self._insist(lambda: self._events(record))
         replay = _Replay(tape)
         items = replay.items()
         started = await anext(items)
         if not isinstance(started, StreamStarted):
             raise SpoolError(f"{tape.path.name} does not begin with a stream's start")
-        self._sink.open(call_id, tenant, last_seq=kept[-1].seq if kept else 0)
+        self._sink.open(key, last_seq=kept[-1].seq if kept else 0)
         sink = Resumed(self._sink, [event.body for event in kept])
         began_at = self._clock.monotonic()
         try:
-            await self._calls.finish(call_id, started, items, sink=sink, told=_told(kept))
+            await self._calls.finish(key, started, items, sink=sink, told=_told(kept))
         except* ConflictError:
             if record is not None:
                 raise
@@ -193,11 +196,11 @@ class Recovery:
     async def _give_up(self, record: CallRecord) -> None:
         segments = await self._insist(lambda: self._store.segments(record.tenant, record.call_id))
         heard_ms = max((segment.end_ms for segment in segments), default=0)
-        self._sink.open(record.call_id, record.tenant, last_seq=record.last_seq)
+        self._sink.open(record.key, last_seq=record.last_seq)
         await self._sink.publish(
-            record.call_id, CallEnded(reason="error", duration_ms=heard_ms, error=InterruptedCallError.code)
+            record.key, CallEnded(reason="error", duration_ms=heard_ms, error=InterruptedCallError.code)
         )
-        await self._sink.settled(record.call_id)
+        await self._sink.settled(record.key)
         log.warning("a call was interrupted and left no tape")
 
     async def _events(self, record: CallRecord) -> Sequence[Event]:
@@ -217,18 +220,18 @@ class Resumed:
         self._sink = sink
         self._kept = Counter(map(_same, kept))
 
-    def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None:
-        self._sink.open(call_id, tenant, last_seq=last_seq)
+    def open(self, key: CallKey, *, last_seq: int = 0) -> None:
+        self._sink.open(key, last_seq=last_seq)
 
-    async def publish(self, call_id: str, body: Body) -> None:
-        key = _same(body)
-        if self._kept[key] > 0:
-            self._kept[key] -= 1
+    async def publish(self, key: CallKey, body: Body) -> None:
+        said = _same(body)
+        if self._kept[said] > 0:
+            self._kept[said] -= 1
         else:
-            await self._sink.publish(call_id, body)
+            await self._sink.publish(key, body)
 
-    async def settled(self, call_id: str) -> None:
-        await self._sink.settled(call_id)
+    async def settled(self, key: CallKey) -> None:
+        await self._sink.settled(key)
 
 
 class _Replay:
@@ -255,10 +258,6 @@ class _Replay:
         except SpoolError:
             self.damaged = True
             raise
-
-
-def _call_id(left: _Left) -> str:
-    return left.record.call_id if left.record is not None else left.tape.header.call_id if left.tape else ""
 
 
 def _same(body: Body) -> str:

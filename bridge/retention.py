@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from bridge.errors import NotFoundError, SpoolError, StoreError
+from bridge.model.call_key import CallKey
 from bridge.ports import CallStore, Clock
 from bridge.spool.kept import forget, forget_older, owners
 
@@ -68,8 +69,8 @@ class Retention:
 
     async def _delete_calls(self, ended_before: float) -> None:
         while gone := await self._store.expire(ended_before, limit=AT_ONCE):
-            for call_id in gone:
-                await asyncio.to_thread(forget, self._folder, call_id)
+            for key in gone:
+                await asyncio.to_thread(forget, self._folder, key)
             log.info("old calls were deleted", count=len(gone))
             if len(gone) < AT_ONCE:
                 return
@@ -84,14 +85,14 @@ class Retention:
         while found := await asyncio.to_thread(owners, self._folder, after=after, limit=AT_ONCE):
             for name, header in found:
                 after = name
-                if header is not None and not await self._is_known(header.tenant, header.call_id):
-                    await asyncio.to_thread(forget, self._folder, header.call_id)
+                if header is not None and not await self._is_known(header.key):
+                    await asyncio.to_thread(forget, self._folder, header.key)
                     log.info("a recording of a deleted call was deleted", file=name)
             await self._clock.sleep(BREATH_S)
 
-    async def _is_known(self, tenant: str, call_id: str) -> bool:
+    async def _is_known(self, key: CallKey) -> bool:
         try:
-            await self._store.call(tenant, call_id)
+            await self._store.call(key.tenant, key.call_id)
         except NotFoundError:
             return False
         return True

@@ -28,6 +28,7 @@ from bridge.errors import (
     UnreadableRecordingError,
 )
 from bridge.metrics import CALLS_ENDED, CALLS_STARTED
+from bridge.model.call_key import CallKey
 from bridge.model.events import Body, CallEnded, CallStarted, MediaGap, TranscriptFinal
 from bridge.model.frame import to_ms
 from bridge.model.recordings import CARRIER, Job, JobStatus, Order
@@ -127,15 +128,15 @@ class Transcriptions:
         self._session = session
         self._clock = clock
         self._options = options
-        self._works: dict[str, _Work] = {}
-        """By call_id, in the order they came: those that wait (at most `most_waiting`) and those in work."""
-        self._coming: set[str] = set()
-        """Ids of orders that are being kept."""
+        self._works: dict[CallKey, _Work] = {}
+        """In the order they came: those that wait (at most `most_waiting`) and those in work."""
+        self._coming: set[CallKey] = set()
+        """Orders that are being kept."""
         self._closing = False
 
-    def has(self, call_id: str) -> bool:
+    def has(self, key: CallKey) -> bool:
         """Whether the call is a recording that is here to be finished."""
-        return call_id in self._works
+        return key in self._works
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
@@ -151,19 +152,19 @@ class Transcriptions:
         self.check_room()
         if not CALL_ID.fullmatch(order.call_id):
             raise InvalidRequestError("call_id may hold letters, digits and ._:- alone", fields={"call_id": "no id"})
-        if self.has(order.call_id) or order.call_id in self._coming or await self._is_kept(order):
+        if self.has(order.key) or order.key in self._coming or await self._is_kept(order):
             raise ConflictError(f"call {order.call_id} exists already")
-        self._coming.add(order.call_id)
+        self._coming.add(order.key)
         try:
             shelved = await asyncio.to_thread(self._keep, order, upload)
         finally:
-            self._coming.discard(order.call_id)
+            self._coming.discard(order.key)
         work = self._take(shelved)
         self._begin_next()
         return work.as_job()
 
     async def job(self, tenant: str, call_id: str) -> Job:
-        if (work := self._own(tenant, call_id)) is not None:
+        if (work := self._works.get(CallKey(tenant, call_id))) is not None:
             return work.as_job()
         record = await self._store.call(tenant, call_id)
         if record.carrier != CARRIER:
@@ -171,11 +172,11 @@ class Transcriptions:
         return _ended_job(record)
 
     async def finished(self, tenant: str, call_id: str) -> None:
-        if (work := self._own(tenant, call_id)) is not None:
+        if (work := self._works.get(CallKey(tenant, call_id))) is not None:
             await work.finished.wait()
 
     async def cancel(self, tenant: str, call_id: str) -> None:
-        work = self._own(tenant, call_id)
+        work = self._works.get(CallKey(tenant, call_id))
         if work is None:
             await self.job(tenant, call_id)
             raise ConflictError(f"recording {call_id} is done already")
@@ -184,10 +185,6 @@ class Transcriptions:
             self._begin(work)
         elif work.doing is not None:
             work.doing.cancel()
-
-    def _own(self, tenant: str, call_id: str) -> _Work | None:
-        work = self._works.get(call_id)
-        return work if work is not None and work.order.tenant == tenant else None
 
     async def _is_kept(self, order: Order) -> bool:
         try:
@@ -237,8 +234,8 @@ class Transcriptions:
                 work.shelved.close()
 
     def _take(self, shelved: Shelved) -> _Work:
-        self._calls.reserve(shelved.order.call_id)
-        work = self._works[shelved.order.call_id] = _Work(shelved)
+        self._calls.reserve(shelved.order.key)
+        work = self._works[shelved.order.key] = _Work(shelved)
         return work
 
     def _begin_next(self) -> None:
@@ -293,8 +290,8 @@ class Transcriptions:
         return None
 
     def _put_away(self, work: _Work) -> None:
-        del self._works[work.order.call_id]
-        self._calls.release(work.order.call_id)
+        del self._works[work.order.key]
+        self._calls.release(work.order.key)
         work.finished.set()
         work.shelved.finish()
         self._begin_next()
@@ -372,7 +369,7 @@ class _Telling:
 
     def go_on(self, record: CallRecord) -> None:
         """The call is known."""
-        self._sink.open(record.call_id, record.tenant, last_seq=record.last_seq)
+        self._sink.open(record.key, last_seq=record.last_seq)
         self._open = self._started = True
         self._ended = record.ended_at is not None
 
@@ -401,14 +398,14 @@ class _Telling:
 
     async def settled(self) -> None:
         """Nothing is revised: the finals had all the context there is."""
-        await self._sink.settled(self._order.call_id)
+        await self._sink.settled(self._order.key)
 
     async def _start(self, *, legs: tuple[Leg, ...], codec: str, sample_rate: int) -> None:
         if self._started:
             return
         order = self._order
         if not self._open:
-            self._sink.open(order.call_id, order.tenant)
+            self._sink.open(order.key)
             self._open = True
         self._started = True
         await self._publish(
@@ -424,7 +421,7 @@ class _Telling:
         CALLS_STARTED.labels(CARRIER).inc()
 
     async def _publish(self, body: Body) -> None:
-        await self._sink.publish(self._order.call_id, body)
+        await self._sink.publish(self._order.key, body)
 
 
 def _done(segments: Sequence[Segment]) -> dict[Leg, Done]:

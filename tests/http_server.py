@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.errors import NotFoundError
+from bridge.model.call_key import CallKey
 from bridge.model.events import Body
 from bridge.model.recordings import Job, JobStatus, Order
 from bridge.model.records import Delivery, Endpoint
@@ -165,12 +166,12 @@ class HttpServer:
     async def tell(self, call_id: str, *bodies: Body, tenant: str = "acme", last_seq: int | None = None) -> None:
         """Events of a call, kept and shown; with `last_seq` the call is opened first."""
         if last_seq is not None:
-            self.journal.open(call_id, tenant, last_seq=last_seq)
+            self.journal.open(CallKey(tenant, call_id), last_seq=last_seq)
         for body in bodies:
-            await self.journal.publish(call_id, body)
+            await self.journal.publish(CallKey(tenant, call_id), body)
 
-    async def settle(self, call_id: str) -> None:
-        await self.journal.settled(call_id)
+    async def settle(self, call_id: str, tenant: str = "acme") -> None:
+        await self.journal.settled(CallKey(tenant, call_id))
 
     # -- what webhooks need ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bridge.calls import Calls
 from bridge.errors import ConflictError, NotFoundError
+from bridge.model.call_key import CallKey
 from bridge.model.events import Body
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamItem, StreamStarted
@@ -31,26 +32,26 @@ class RecordingSink:
         self.tenants: dict[str, str] = {}
         self.finished: list[str] = []
         self.failing: Exception | None = None
-        self._open: set[str] = set()
+        self._open: set[CallKey] = set()
 
-    def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None:
-        if call_id in self._open:
-            raise ConflictError(f"{call_id} is open")
-        self._open.add(call_id)
-        self.told[call_id] = []
-        self.tenants[call_id] = tenant
+    def open(self, key: CallKey, *, last_seq: int = 0) -> None:
+        if key in self._open:
+            raise ConflictError(f"{key} is open")
+        self._open.add(key)
+        self.told[key.call_id] = []
+        self.tenants[key.call_id] = key.tenant
 
-    async def publish(self, call_id: str, body: Body) -> None:
-        if call_id not in self._open:
-            raise NotFoundError(call_id)
+    async def publish(self, key: CallKey, body: Body) -> None:
+        if key not in self._open:
+            raise NotFoundError(key.call_id)
         if self.failing is not None:
             raise self.failing
-        self.told[call_id].append(body)
+        self.told[key.call_id].append(body)
         await asyncio.sleep(0)
 
-    async def settled(self, call_id: str) -> None:
-        self._open.discard(call_id)
-        self.finished.append(call_id)
+    async def settled(self, key: CallKey) -> None:
+        self._open.discard(key)
+        self.finished.append(key.call_id)
 
     def kinds(self, call_id: str) -> list[str]:
         """The types of a call's events."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bridge.model.call_key import CallKey
 from bridge.model.events import (
     Body,
     CallEnded,
@@ -20,6 +21,11 @@ from bridge.model.words import Segment, Word
 START = 1_800_000_000.0
 
 
+def acmes(call_id: str) -> CallKey:
+    """A call of the tenant `acme`."""
+    return CallKey("acme", call_id)
+
+
 class Story:
     """One call: `tell` turns bodies into its next events, one second apart."""
 
@@ -28,6 +34,10 @@ class Story:
         self.tenant = tenant
         self.at = at
         self.seq = 0
+
+    @property
+    def key(self) -> CallKey:
+        return CallKey(self.tenant, self.call_id)
 
     def tell(self, *bodies: Body) -> list[Event]:
         return [self._event(body) for body in bodies]

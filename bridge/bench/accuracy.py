@@ -14,6 +14,7 @@ from bridge.bench.calls import NO_SPEECH, BenchCall
 from bridge.bench.score import WordErrors, invented, word_errors
 from bridge.call import Call, CallOptions
 from bridge.carrier.audio import encode
+from bridge.model.call_key import CallKey
 from bridge.model.events import Body, TranscriptFinal, TranscriptRevised
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamItem, StreamStarted, StreamStopped
@@ -82,7 +83,14 @@ async def _hear(call: BenchCall, engine: Engine, clock: Clock) -> _Told:
         carrier="bench", carrier_call_id=call.id, stream_id=call.id, legs=tuple(call.audio.legs), media_format=LINE
     )
     language = call.language[:2] if call.kind not in NO_SPEECH else None
-    heard = Call(call.id, started, engine=engine, sink=told, clock=clock, options=CallOptions(language=language))
+    heard = Call(
+        CallKey("bench", call.id),
+        started,
+        engine=engine,
+        sink=told,
+        clock=clock,
+        options=CallOptions(language=language),
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(heard.tell())
         tasks.create_task(heard.listen(_items(call)))
@@ -103,10 +111,10 @@ class _Told:
         self._live: list[Segment] = []
         self._settled: dict[tuple[Leg, int], Segment] = {}
 
-    def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None: ...
+    def open(self, key: CallKey, *, last_seq: int = 0) -> None: ...
 
-    async def publish(self, call_id: str, body: Body) -> None:
-        del call_id
+    async def publish(self, key: CallKey, body: Body) -> None:
+        del key
         if isinstance(body, TranscriptFinal):
             segment = body.as_segment()
             self._live.append(segment)
@@ -116,7 +124,7 @@ class _Told:
                 self._settled.pop((body.leg, number), None)
             self._settled.update({(segment.leg, segment.segment): segment for segment in body.segments})
 
-    async def settled(self, call_id: str) -> None: ...
+    async def settled(self, key: CallKey) -> None: ...
 
     def live_text(self, leg: Leg) -> str:
         return _text(leg, self._live)

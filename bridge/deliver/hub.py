@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from bridge.errors import NotFoundError, SlowReaderError
+from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from bridge.ports import CallStore
 from bridge.pulse import Pulse
@@ -67,13 +68,13 @@ class Hub:
 
     def __init__(self, store: CallStore) -> None:
         self._store = store
-        self._calls: dict[str, _LiveCall] = {}
+        self._calls: dict[CallKey, _LiveCall] = {}
         self._tenants: dict[str, _Recent] = {}
 
     async def show(self, events: Sequence[Event]) -> None:
         told: set[_Recent] = set()
         for event in events:
-            call = self._calls.setdefault(event.call_id, _LiveCall())
+            call = self._calls.setdefault(event.key, _LiveCall())
             call.live = True
             call.put(event.seq, event)
             told.add(call)
@@ -83,15 +84,15 @@ class Hub:
         for recent in told:
             recent.news.send()
 
-    async def finish(self, tenant: str, call_id: str) -> None:
-        del tenant
-        if (call := self._calls.pop(call_id, None)) is not None:
+    async def finish(self, key: CallKey) -> None:
+        if (call := self._calls.pop(key, None)) is not None:
             call.finished = True
             call.news.send()
 
     async def call(self, tenant: str, call_id: str, *, after: int = 0, coming: bool = False) -> AsyncIterator[Event]:
         """The `EventFeed` port. Raises StoreError when older events cannot be read; resume at the last `seq`."""
-        recent = self._calls.setdefault(call_id, _LiveCall())  # before the store is asked: its end is not missed then
+        key = CallKey(tenant, call_id)
+        recent = self._calls.setdefault(key, _LiveCall())  # before the store is asked: its end is not missed then
         recent.watched += 1
         try:
             while coming:
@@ -116,8 +117,8 @@ class Hub:
                 await news.wait()
         finally:
             recent.watched -= 1
-            if not recent.watched and not recent.live and self._calls.get(call_id) is recent:
-                del self._calls[call_id]
+            if not recent.watched and not recent.live and self._calls.get(key) is recent:
+                del self._calls[key]
 
     async def _is_kept(self, tenant: str, call_id: str) -> bool:
         try:

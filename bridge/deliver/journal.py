@@ -14,6 +14,7 @@ import structlog
 
 from bridge import metrics
 from bridge.errors import ConflictError, NotFoundError, StoreError
+from bridge.model.call_key import CallKey
 from bridge.model.events import Body, CallStarted, Event, TranscriptPartial
 from bridge.model.stream import Leg
 from bridge.ports import CallStore, Clock, EventBoard
@@ -46,8 +47,7 @@ class _Waiting:
 class _Call:
     """One open call as the journal knows it."""
 
-    call_id: str
-    tenant: str
+    key: CallKey
     last_seq: int
     partials: dict[tuple[Leg, int], _Waiting] = field(default_factory=dict)
     """In line, by leg and segment: at most one each."""
@@ -64,7 +64,7 @@ class Journal:
         self._store = store
         self._board = board
         self._clock = clock
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[CallKey, _Call] = {}
         self._line: deque[_Waiting] = deque()
         self._room = asyncio.Semaphore(MOST_WAITING)
         self._news = asyncio.Event()
@@ -103,26 +103,26 @@ class Journal:
         while self._line:
             self._fail([self._line.popleft()], StoreError("the server stopped before this could be kept"))
 
-    def open(self, call_id: str, tenant: str, *, last_seq: int = 0) -> None:
-        if call_id in self._calls:
-            raise ConflictError(f"call {call_id} is in progress")
-        self._calls[call_id] = _Call(call_id, tenant, last_seq)
+    def open(self, key: CallKey, *, last_seq: int = 0) -> None:
+        if key in self._calls:
+            raise ConflictError(f"call {key.call_id} is in progress")
+        self._calls[key] = _Call(key, last_seq)
 
-    async def publish(self, call_id: str, body: Body) -> None:
-        call = self._open(call_id)
+    async def publish(self, key: CallKey, body: Body) -> None:
+        call = self._open(key)
         if isinstance(body, TranscriptPartial):
             self._offer(call, body)
             return
         await self._stand_in_line(call, body)
 
-    async def settled(self, call_id: str) -> None:
-        await self._stand_in_line(self._open(call_id), None)
+    async def settled(self, key: CallKey) -> None:
+        await self._stand_in_line(self._open(key), None)
 
-    def _open(self, call_id: str) -> _Call:
+    def _open(self, key: CallKey) -> _Call:
         try:
-            return self._calls[call_id]
+            return self._calls[key]
         except KeyError:
-            raise NotFoundError(f"call {call_id} is not open") from None
+            raise NotFoundError(f"call {key.call_id} is not open") from None
 
     async def _stand_in_line(self, call: _Call, body: Body | None) -> None:
         time = self._clock.now()
@@ -200,7 +200,7 @@ class Journal:
             if len(batch) == 1:
                 self._refuse(batch[0], error)
                 if isinstance(error, NotFoundError):  # deleted before its text was settled
-                    await self._board.finish(batch[0].call.tenant, batch[0].call.call_id)
+                    await self._board.finish(batch[0].call.key)
             return
         await self._board.show(events)
         for event in events:
@@ -214,12 +214,12 @@ class Journal:
     async def _settle(self, waiting: _Waiting) -> None:
         call = waiting.call
         try:
-            await self._insist(lambda: self._store.settle(call.call_id, self._clock.now()))
+            await self._insist(lambda: self._store.settle(call.key, self._clock.now()))
         except Exception as error:  # noqa: BLE001  # as above
             self._refuse(waiting, error)
             return
         self._close(call)
-        await self._board.finish(call.tenant, call.call_id)
+        await self._board.finish(call.key)
         self._answer(waiting)
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
@@ -243,14 +243,14 @@ class Journal:
     def _refuse(self, waiting: _Waiting, error: Exception) -> None:
         """The store will never take this; its call goes on, unless this was to begin or to end it, or it is deleted."""
         kind = "settled" if waiting.body is None else waiting.body.type
-        log.error("store does not take an event", call_id=waiting.call.call_id, type=kind, error=str(error))
+        log.error("store does not take an event", call_id=waiting.call.key.call_id, type=kind, error=str(error))
         if waiting.body is None or isinstance(waiting.body, CallStarted) or isinstance(error, NotFoundError):
             self._close(waiting.call)
         self._fail([waiting], error)
 
     def _close(self, call: _Call) -> None:
-        if self._calls.get(call.call_id) is call:
-            del self._calls[call.call_id]
+        if self._calls.get(call.key) is call:
+            del self._calls[call.key]
 
     def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
         for waiting in batch:
@@ -285,8 +285,8 @@ def _stamp(waiting: _Waiting, body: Body) -> Event:
     return Event(
         id=f"evt_{secrets.token_hex(12)}",
         seq=waiting.call.last_seq,
-        call_id=waiting.call.call_id,
-        tenant=waiting.call.tenant,
+        call_id=waiting.call.key.call_id,
+        tenant=waiting.call.key.tenant,
         time=waiting.time,
         body=body,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
+from bridge.model.call_key import CallKey
 from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment, Word
 
@@ -224,6 +225,10 @@ class Event:
     @property
     def type(self) -> str:
         return self.body.type
+
+    @property
+    def key(self) -> CallKey:
+        return CallKey(self.tenant, self.call_id)
 
     def to_dict(self) -> dict[str, Any]:
         """The public JSON object; the tenant is not part of it."""

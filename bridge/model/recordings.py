@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from bridge.model.call_key import CallKey
+
 CARRIER: Final = "recording"
 """What a call that was sent in as a recording has for its carrier."""
 
@@ -48,6 +50,10 @@ class Order:
     metadata: Mapping[str, str] = field(default_factory=dict)
     raw: RawAudio | None = None
     """None: its header says what it is."""
+
+    @property
+    def key(self) -> CallKey:
+        return CallKey(self.tenant, self.call_id)
 
 
 class JobStatus(StrEnum):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bridge.model.call_key import CallKey
 from bridge.model.stream import Leg
 
 
@@ -39,6 +40,10 @@ class CallRecord:
     settled: bool = False
     """The text will not be revised any more."""
     last_seq: int = 0
+
+    @property
+    def key(self) -> CallKey:
+        return CallKey(self.tenant, self.call_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

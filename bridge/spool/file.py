@@ -2,7 +2,7 @@
 
 NAME.new      being made, not yet locked or without its header
 NAME.tape     a call that is not told to its end; NAME begins with its start, so that names sort by age
-HASH.kept     a finished call, where recordings are kept; HASH is that of its id
+HASH.kept     a finished call, where recordings are kept; HASH is that of its key
 NAME.damaged  nothing that this version can read
 """
 
@@ -18,6 +18,7 @@ from typing import Any, Final
 import structlog
 
 from bridge.errors import SpoolError
+from bridge.model.call_key import CallKey
 from bridge.model.stream import StreamStarted
 from bridge.spool.kept import DAMAGED, UNFINISHED, kept_name
 from bridge.spool.locks import in_use, lock, sync_folder
@@ -36,7 +37,7 @@ class TapeFile:
         name = f"{int(header.started_at * 1000):013d}-{secrets.token_hex(4)}"
         being_made = folder / f"{name}{BEING_MADE}"
         self._path = folder / f"{name}{UNFINISHED}"
-        self._call_id = header.call_id
+        self._key = header.key
         self._name_synced = False
         self._handle = os.open(being_made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -60,7 +61,7 @@ class TapeFile:
 
     def finish(self, *, keep: bool) -> None:
         """The call is told and settled."""
-        _put_away(self._path, self._call_id, keep=keep)
+        _put_away(self._path, self._key, keep=keep)
         self.close()
 
     def close(self) -> None:
@@ -79,7 +80,7 @@ class LeftTape:
 
     def finish(self) -> None:
         """Its call is told and settled."""
-        _put_away(self.path, self.header.call_id, keep=self._keep)
+        _put_away(self.path, self.header.key, keep=self._keep)
 
     def set_aside(self) -> None:
         """A person may want to look at it; no process will again."""
@@ -134,10 +135,10 @@ def _guarded(sync: Callable[[Any], None], what: Path | int) -> None:
         log.warning("what was left behind could not be synced", reason=error.strerror)
 
 
-def _put_away(path: Path, call_id: str, *, keep: bool) -> None:
+def _put_away(path: Path, key: CallKey, *, keep: bool) -> None:
     try:
         if keep:
-            path.rename(path.with_name(kept_name(call_id)))
+            path.rename(path.with_name(kept_name(key)))
         else:
             path.unlink(missing_ok=True)
     except FileNotFoundError:

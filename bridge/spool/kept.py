@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from bridge.errors import SpoolError
+from bridge.model.call_key import CallKey
 from bridge.spool.reading import read_header
 from bridge.spool.record import Header
 
@@ -23,12 +24,12 @@ DAMAGED: Final = ".damaged"
 UNFINISHED: Final = ".tape"
 
 
-def kept_name(call_id: str) -> str:
-    """Found by the call's id, and does not show it."""
-    return hashlib.sha256(call_id.encode()).hexdigest()[:32] + KEPT
+def kept_name(key: CallKey) -> str:
+    """Found by whose call it is, and does not show it."""
+    return hashlib.sha256("\n".join(key).encode()).hexdigest()[:32] + KEPT
 
 
-def forget(folder: Path, call_id: str) -> None:
+def forget(folder: Path, key: CallKey) -> None:
     """Delete all audio of a call. Raises SpoolError when the disk refuses.
 
     A tape that its process has not put away yet goes first: put away meanwhile, it is found under its other name.
@@ -37,9 +38,9 @@ def forget(folder: Path, call_id: str) -> None:
         for suffix in (UNFINISHED, DAMAGED):
             for path in folder.glob(f"*{suffix}"):
                 header = _header(path)
-                if header is not None and header.call_id == call_id:
+                if header is not None and header.key == key:
                     path.unlink(missing_ok=True)
-        (folder / kept_name(call_id)).unlink(missing_ok=True)
+        (folder / kept_name(key)).unlink(missing_ok=True)
     except OSError as error:
         raise SpoolError(f"the recording of a call could not be deleted: {error.strerror}") from error
 

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from bridge.model.call_key import CallKey
 from bridge.model.stream import (
     Discarded,
     DtmfDigit,
@@ -65,6 +66,10 @@ class Header:
     tenant: str
     started_at: float
     """Unix seconds, UTC."""
+
+    @property
+    def key(self) -> CallKey:
+        return CallKey(self.tenant, self.call_id)
 
 
 def opening(header: Header, started: StreamStarted) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
+from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from bridge.model.records import CallRecord, CallStatus
 from bridge.model.words import Segment
@@ -20,6 +21,7 @@ from bridge.store.terms import terms
 # Built once: putting a statement together costs more than running it.
 _CALLS: Final = (
     select(tables.calls)
+    .where(tables.calls.c.tenant.in_(bindparam("tenants", expanding=True)))
     .where(tables.calls.c.call_id.in_(bindparam("call_ids", expanding=True)))
     .order_by(tables.calls.c.number)
     .with_for_update()
@@ -47,17 +49,17 @@ def append(database: Database, connection: Connection, events: Sequence[Event]) 
 
     Raises ConflictError or NotFoundError when one event has no place.
     """
-    known = lock_calls(connection, {event.call_id for event in events})
-    numbers = {row["call_id"]: row["number"] for row in known}
-    changes = Changes({row["call_id"]: codec.call_of(row) for row in known})
+    known = lock_calls(connection, {event.key for event in events})
+    numbers = {CallKey(row["tenant"], row["call_id"]): row["number"] for row in known}
+    changes = Changes({call.key: call for call in map(codec.call_of, known)})
     fresh = _without_kept(connection, events, changes.calls, numbers)
     if not fresh:
         return False
     for event in fresh:
         changes.add(event)
-    numbers |= _new_numbers(connection, [changes.calls[call_id] for call_id in changes.started])
-    _write_calls(connection, changes, numbers, {event.call_id for event in fresh})
-    connection.execute(tables.events.insert(), [codec.event_row(event, numbers[event.call_id]) for event in fresh])
+    numbers |= _new_numbers(connection, [changes.calls[key] for key in changes.started])
+    _write_calls(connection, changes, numbers, {event.key for event in fresh})
+    connection.execute(tables.events.insert(), [codec.event_row(event, numbers[event.key]) for event in fresh])
     _write_segments(database, connection, changes, numbers)
     texts = _index(database, connection, changes, numbers)
     told = deliveries_of(fresh, changes.calls, texts, _wishes(connection, changes.calls.values()))
@@ -67,48 +69,51 @@ def append(database: Database, connection: Connection, events: Sequence[Event]) 
     return bool(told)
 
 
-def lock_calls(connection: Connection, call_ids: Collection[str]) -> Sequence[codec.Row]:
+def lock_calls(connection: Connection, keys: Collection[CallKey]) -> Sequence[codec.Row]:
     """Rows of `calls`, held against other writers until the transaction ends; in one order, so that none deadlock."""
-    return connection.execute(_CALLS, {"call_ids": list(call_ids)}).mappings().all()
+    # Pairs would be exact, but SQLite looks for those through the whole table.
+    wanted = {"tenants": list({key.tenant for key in keys}), "call_ids": list({key.call_id for key in keys})}
+    rows = connection.execute(_CALLS, wanted).mappings().all()
+    return [row for row in rows if (row["tenant"], row["call_id"]) in keys]
 
 
 def _without_kept(
-    connection: Connection, events: Sequence[Event], known: Mapping[str, CallRecord], numbers: Mapping[str, int]
+    connection: Connection, events: Sequence[Event], known: Mapping[CallKey, CallRecord], numbers: Mapping[CallKey, int]
 ) -> list[Event]:
     """`events` without those that are in the database already: the writer was cut off before it heard so."""
-    repeated = [event for event in events if event.call_id in known and event.seq <= known[event.call_id].last_seq]
+    repeated = [event for event in events if event.key in known and event.seq <= known[event.key].last_seq]
     if not repeated:
         return list(events)
     asked = select(tables.events.c.id).where(
-        tables.events.c.call.in_({numbers[event.call_id] for event in repeated}),
+        tables.events.c.call.in_({numbers[event.key] for event in repeated}),
         tables.events.c.seq.in_({event.seq for event in repeated}),
     )
     kept = set(connection.execute(asked).scalars())
     return [event for event in events if event.id not in kept]
 
 
-def _new_numbers(connection: Connection, started: Iterable[CallRecord]) -> dict[str, int]:
-    wanted = {call.call_id: call_number(call.call_id, call.started_at) for call in started}
+def _new_numbers(connection: Connection, started: Iterable[CallRecord]) -> dict[CallKey, int]:
+    wanted = {call.key: call_number(call.key, call.started_at) for call in started}
     if not wanted:
         return {}
     asked = select(tables.calls.c.number).where(tables.calls.c.number.in_(wanted.values()))
     taken = set(connection.execute(asked).scalars())
-    numbers: dict[str, int] = {}
-    for call_id, number in wanted.items():
+    numbers: dict[CallKey, int] = {}
+    for key, number in wanted.items():
         free = number
         while free in taken:
             free += 1
         taken.add(free)
-        numbers[call_id] = free
+        numbers[key] = free
     return numbers
 
 
 def _write_calls(
-    connection: Connection, changes: Changes, numbers: Mapping[str, int], touched: Collection[str]
+    connection: Connection, changes: Changes, numbers: Mapping[CallKey, int], touched: Collection[CallKey]
 ) -> None:
-    rows = {call_id: codec.call_row(changes.calls[call_id], numbers[call_id]) for call_id in touched}
+    rows = {key: codec.call_row(changes.calls[key], numbers[key]) for key in touched}
     if changes.started:
-        connection.execute(tables.calls.insert(), [rows.pop(call_id) for call_id in changes.started])
+        connection.execute(tables.calls.insert(), [rows.pop(key) for key in changes.started])
     if rows:
         connection.execute(
             _CALL_CHANGED,
@@ -116,11 +121,13 @@ def _write_calls(
         )
 
 
-def _write_segments(database: Database, connection: Connection, changes: Changes, numbers: Mapping[str, int]) -> None:
+def _write_segments(
+    database: Database, connection: Connection, changes: Changes, numbers: Mapping[CallKey, int]
+) -> None:
     if changes.gone:
         connection.execute(
             _SEGMENT_GONE,
-            [{"at": numbers[call_id], "of": leg, "nth": segment} for call_id, leg, segment in changes.gone],
+            [{"at": numbers[key], "of": leg, "nth": segment} for key, leg, segment in changes.gone],
         )
     if changes.kept:
         insert = database.insert(tables.segments)
@@ -135,32 +142,30 @@ def _write_segments(database: Database, connection: Connection, changes: Changes
         connection.execute(
             _SEGMENT_NAMED,
             [
-                {"at": numbers[call_id], "of": leg, "nth": segment, "name": name}
-                for (call_id, leg, segment), name in changes.speakers.items()
+                {"at": numbers[key], "of": leg, "nth": segment, "name": name}
+                for (key, leg, segment), name in changes.speakers.items()
             ],
         )
 
 
 def _index(
-    database: Database, connection: Connection, changes: Changes, numbers: Mapping[str, int]
-) -> dict[str, list[Segment]]:
-    """Make ended calls findable by their words; the transcripts of those are the answer, by call_id.
+    database: Database, connection: Connection, changes: Changes, numbers: Mapping[CallKey, int]
+) -> dict[CallKey, list[Segment]]:
+    """Make ended calls findable by their words; the transcripts of those are the answer.
 
     A call is indexed at its end and whenever its words change after it, not with each final: on PostgreSQL every
     change to a row writes all its words into the index again.
     """
     ended = {
-        call_id
-        for call_id in changes.rewritten() | changes.ended.keys()
-        if changes.calls[call_id].status is not CallStatus.IN_PROGRESS
+        key
+        for key in changes.rewritten() | changes.ended.keys()
+        if changes.calls[key].status is not CallStatus.IN_PROGRESS
     }
     if not ended:
         return {}
-    read = transcripts(connection, [numbers[call_id] for call_id in ended])
-    texts = {call_id: read[numbers[call_id]] for call_id in ended}
-    database.terms.put(
-        connection, [(numbers[call_id], terms(*(s.text for s in said))) for call_id, said in texts.items()]
-    )
+    read = transcripts(connection, [numbers[key] for key in ended])
+    texts = {key: read[numbers[key]] for key in ended}
+    database.terms.put(connection, [(numbers[key], terms(*(s.text for s in said))) for key, said in texts.items()])
     return texts
 
 

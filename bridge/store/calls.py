@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, select, text, update
 
 from bridge.errors import ConflictError
+from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from bridge.model.records import CallFilter, CallRecord, CallStatus, DeliveryStatus
 from bridge.model.words import Segment
@@ -34,9 +35,9 @@ class SqlCalls(Part):
         if told:
             self._due.send()
 
-    async def settle(self, call_id: str, now: float) -> None:
+    async def settle(self, key: CallKey, now: float) -> None:
         """Again, or for a deleted call: changes nothing. Raises ConflictError while the call is in progress."""
-        if await self._db.write(lambda connection: _settle(connection, call_id, now)):
+        if await self._db.write(lambda connection: _settle(connection, key, now)):
             self._due.send()
 
     async def call(self, tenant: str, call_id: str) -> CallRecord:
@@ -94,14 +95,14 @@ class SqlCalls(Part):
 
         await self._db.write(work)
 
-    async def expire(self, ended_before: float, *, limit: int) -> Sequence[str]:
+    async def expire(self, ended_before: float, *, limit: int) -> Sequence[CallKey]:
         return await self._db.write(lambda connection: _expire(connection, self._db, ended_before, limit))
 
 
-def _expire(connection: Connection, database: Database, ended_before: float, limit: int) -> Sequence[str]:
+def _expire(connection: Connection, database: Database, ended_before: float, limit: int) -> Sequence[CallKey]:
     """A call's number says when it began: those of all that ended before then come first."""
     old = (
-        select(tables.calls.c.number, tables.calls.c.call_id)
+        select(tables.calls.c.number, tables.calls.c.tenant, tables.calls.c.call_id)
         .where(tables.calls.c.number < first_number(ended_before), tables.calls.c.ended_at < ended_before)
         .order_by(tables.calls.c.number)
         .limit(limit)
@@ -116,22 +117,26 @@ def _expire(connection: Connection, database: Database, ended_before: float, lim
     connection.execute(
         delete(tables.deliveries).where(deliveries.call_id.is_(None), deliveries.created_at < ended_before)
     )
-    return [row["call_id"] for row in found]
+    return [CallKey(row["tenant"], row["call_id"]) for row in found]
 
 
-def _settle(connection: Connection, call_id: str, now: float) -> bool:
+def _settle(connection: Connection, key: CallKey, now: float) -> bool:
     """Whether there is something to deliver now."""
-    found = lock_calls(connection, {call_id})
+    found = lock_calls(connection, {key})
     if not found:
         return False
     number, call = found[0]["number"], dataclasses.replace(codec.call_of(found[0]), settled=True)
     if call.status is CallStatus.IN_PROGRESS:
-        raise ConflictError(f"call {call_id} is in progress")
+        raise ConflictError(f"call {key.call_id} is in progress")
     connection.execute(update(tables.calls).where(tables.calls.c.number == number).values(settled=True))
     payload = ended_payload(call, transcripts(connection, [number])[number])
     released = connection.execute(
         update(tables.deliveries)
-        .where(tables.deliveries.c.call_id == call_id, tables.deliveries.c.status == DeliveryStatus.HELD)
+        .where(
+            tables.deliveries.c.tenant == key.tenant,
+            tables.deliveries.c.call_id == key.call_id,
+            tables.deliveries.c.status == DeliveryStatus.HELD,
+        )
         .values(payload=codec.dump(payload), status=DeliveryStatus.PENDING, due_at=now)
     )
     return released.rowcount > 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.errors import ConflictError, NotFoundError
+from bridge.model.call_key import CallKey
 from bridge.model.events import (
     CallEnded,
     CallStarted,
@@ -22,8 +23,8 @@ from bridge.model.words import Segment
 from bridge.ports import SETTLE_LIMIT_S
 from bridge.store.payloads import delivery_id, ended_payload, ended_type, event_payload
 
-SegmentKey = tuple[str, Leg, int]
-"""call_id, leg, number of the segment."""
+SegmentKey = tuple[CallKey, Leg, int]
+"""Whose, leg, number of the segment."""
 
 ALL: Final = "*"
 
@@ -32,11 +33,11 @@ ALL: Final = "*"
 class Changes:
     """One transaction's worth of news, folded: each row is touched once, however often the batch spoke of it."""
 
-    calls: dict[str, CallRecord]
-    """By call_id: as it was, then as it will be."""
-    started: list[str] = field(default_factory=list)
-    ended: dict[str, Event] = field(default_factory=dict)
-    """By call_id, the `call.ended`."""
+    calls: dict[CallKey, CallRecord]
+    """As it was, then as it will be."""
+    started: list[CallKey] = field(default_factory=list)
+    ended: dict[CallKey, Event] = field(default_factory=dict)
+    """The `call.ended`."""
     kept: dict[SegmentKey, Segment] = field(default_factory=dict)
     gone: set[SegmentKey] = field(default_factory=set)
     speakers: dict[SegmentKey, str] = field(default_factory=dict)
@@ -51,29 +52,29 @@ class Changes:
         match body:
             case CallEnded():
                 call = _ended(call, event, body)
-                self.ended[call.call_id] = event
+                self.ended[call.key] = event
             case TranscriptFinal():
-                self._keep(call.call_id, body.as_segment())
+                self._keep(call.key, body.as_segment())
             case TranscriptRevised():
                 for replaced in body.replaces:
-                    self._drop((call.call_id, body.leg, replaced))
+                    self._drop((call.key, body.leg, replaced))
                 for segment in body.segments:
-                    self._keep(call.call_id, segment)
+                    self._keep(call.key, segment)
             case SpeakerUpdated():
-                self._name((call.call_id, body.leg, body.segment), body.speaker)
+                self._name((call.key, body.leg, body.segment), body.speaker)
             case _:
                 pass
-        self.calls[call.call_id] = call
+        self.calls[call.key] = call
 
-    def rewritten(self) -> set[str]:
+    def rewritten(self) -> set[CallKey]:
         """Calls whose words are other than before."""
-        return {call_id for call_id, _leg, _segment in (*self.kept, *self.gone)}
+        return {key for key, _leg, _segment in (*self.kept, *self.gone)}
 
     def _start(self, event: Event, body: CallStarted) -> None:
-        if event.call_id in self.calls:
+        if event.key in self.calls:
             raise ConflictError(f"call {event.call_id} exists already")
-        self.started.append(event.call_id)
-        self.calls[event.call_id] = CallRecord(
+        self.started.append(event.key)
+        self.calls[event.key] = CallRecord(
             call_id=event.call_id,
             tenant=event.tenant,
             carrier=body.carrier,
@@ -87,15 +88,15 @@ class Changes:
         )
 
     def _next(self, event: Event) -> CallRecord:
-        call = self.calls.get(event.call_id)
-        if call is None or call.tenant != event.tenant:
+        call = self.calls.get(event.key)
+        if call is None:
             raise NotFoundError(f"no call {event.call_id}")
         if event.seq != call.last_seq + 1:
             raise ConflictError(f"call {event.call_id}: event {event.seq} cannot follow {call.last_seq}")
         return dataclasses.replace(call, last_seq=event.seq)
 
-    def _keep(self, call_id: str, segment: Segment) -> None:
-        key = (call_id, segment.leg, segment.segment)
+    def _keep(self, call: CallKey, segment: Segment) -> None:
+        key = (call, segment.leg, segment.segment)
         self.kept[key] = segment  # even where it is in `gone`: what goes is deleted first
         self.speakers.pop(key, None)
 
@@ -138,14 +139,14 @@ class Wish:
 
 def deliveries_of(
     events: Iterable[Event],
-    calls: Mapping[str, CallRecord],
-    transcripts: Mapping[str, Sequence[Segment]],
+    calls: Mapping[CallKey, CallRecord],
+    transcripts: Mapping[CallKey, Sequence[Segment]],
     wishes: Sequence[Wish],
 ) -> list[Delivery]:
     """What has to be told to whom. `transcripts` holds those of calls that end in `events`."""
     found: list[Delivery] = []
     for event in events:
-        call = calls[event.call_id]
+        call = calls[event.key]
         asked = [wish for wish in wishes if wish.tenant == event.tenant]
         payload = None
         for wish in asked:
@@ -155,7 +156,7 @@ def deliveries_of(
         if isinstance(event.body, CallEnded):
             kind = ended_type(call)
             found += [
-                _delivery(wish, event, kind, ended_payload(call, transcripts[call.call_id]), held=True)
+                _delivery(wish, event, kind, ended_payload(call, transcripts[call.key]), held=True)
                 for wish in asked
                 if wish.wants(kind)
             ]

@@ -32,6 +32,10 @@ class Database(Protocol):
         """What `work` answers, once it is durable; what it did is undone when it raises."""
         ...
 
+    async def reshape(self, work: Callable[[Connection], Answer]) -> Answer:
+        """A `write` that may make tables anew. For a database that is used for nothing else."""
+        ...
+
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that may say what to do `on_conflict`; the engines spell it alike."""
         ...

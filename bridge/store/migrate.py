@@ -37,17 +37,18 @@ def _in_thread(database_url: str) -> None:
 async def _migrate(database_url: str) -> None:
     database = database_at(database_url)
     try:
-        await database.write(_upgrade)  # one transaction: on SQLite the others wait for that alone
+        await database.reshape(upgrade)  # one transaction: on SQLite the others wait for that alone
     finally:
         await database.close()
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """The tables of the version `to`. Raises SetupError when they are of a later one than there is here."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     except CommandError as error:
         raise SetupError(f"the database was made by a newer callbridge; run that one here ({error})") from error

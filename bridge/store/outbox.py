@@ -11,11 +11,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, bindparam, exists, func, select, text, union_all, update
 
 from bridge.errors import NotFoundError
+from bridge.model.call_key import CallKey
 from bridge.model.records import Attempt, Delivery, DeliveryStatus, Endpoint
 from bridge.store import codec, tables
 from bridge.store.part import Part
 from bridge.store.payloads import ended_payload
-from bridge.store.reading import own_endpoint, transcripts
+from bridge.store.reading import own_call, own_endpoint, transcripts
 from bridge.store.shares import shares
 
 MOST_ENDPOINTS: Final = 100
@@ -181,7 +182,7 @@ def _lease(connection: Connection, given: Mapping[str, int], now: float, lease_s
     rows: list[codec.Row] = []
     for row in taken.mappings():
         held = row["status"] == DeliveryStatus.HELD
-        payload = _unsettled_payload(connection, row["call_id"]) if held else row["payload"]
+        payload = _unsettled_payload(connection, CallKey(row["tenant"], row["call_id"])) if held else row["payload"]
         rows.append({**row, **leased, "payload": payload})
     if rows:
         connection.execute(
@@ -193,10 +194,9 @@ def _lease(connection: Connection, given: Mapping[str, int], now: float, lease_s
     return rows
 
 
-def _unsettled_payload(connection: Connection, call_id: str) -> str:
+def _unsettled_payload(connection: Connection, key: CallKey) -> str:
     """A held delivery whose time is up says what is known now. From here on its payload stays."""
-    query = select(tables.calls).where(tables.calls.c.call_id == call_id)
-    row = connection.execute(query).mappings().one()
+    row = own_call(connection, key.tenant, key.call_id)
     segments = transcripts(connection, [row["number"]])[row["number"]]
     return codec.dump(ended_payload(codec.call_of(row), segments))
 

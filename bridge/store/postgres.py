@@ -54,6 +54,9 @@ class PostgresDatabase:
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
+    async def reshape(self, work: Callable[[Connection], Answer]) -> Answer:
+        return await self.write(work)
+
     async def _transaction(self, work: Callable[[Connection], Answer]) -> Answer:
         with faults():
             async with self._engine.connect() as connection, connection.begin():

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 metadata: Final = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
@@ -61,7 +62,7 @@ calls: Final = Table(
     Column("duration_ms", BigInteger),
     Column("settled", Boolean, nullable=False),
     Column("last_seq", Integer, nullable=False),
-    UniqueConstraint("call_id"),
+    UniqueConstraint("tenant", "call_id"),
 )
 Index("ix_calls_tenant_number", calls.c.tenant, calls.c.number)
 Index("ix_calls_tenant_status_number", calls.c.tenant, calls.c.status, calls.c.number)
@@ -133,7 +134,7 @@ deliveries: Final = Table(
     Column("id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("endpoint_id", Text, ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False),
-    Column("call_id", Text, ForeignKey("calls.call_id", ondelete="CASCADE")),
+    Column("call_id", Text),
     Column("type", Text, nullable=False),
     Column("payload", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -141,6 +142,7 @@ deliveries: Final = Table(
     # While a worker holds a delivery this is when its lease ends: one column says when anybody may next take it.
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False),
+    ForeignKeyConstraint(["tenant", "call_id"], ["calls.tenant", "calls.call_id"], ondelete="CASCADE"),
 )
 Index(
     "ix_deliveries_open",
@@ -150,7 +152,7 @@ Index(
     postgresql_where=text(OPEN),
 )
 Index("ix_deliveries_endpoint_id_created_at", deliveries.c.endpoint_id, deliveries.c.created_at)
-Index("ix_deliveries_call_id", deliveries.c.call_id)
+Index("ix_deliveries_tenant_call_id", deliveries.c.tenant, deliveries.c.call_id)
 
 attempts: Final = Table(
     "attempts",

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from bridge.captions import as_srt, as_text, as_vtt
 from bridge.errors import ConflictError
+from bridge.model.call_key import CallKey
 from bridge.model.records import CallFilter, CallStatus
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
@@ -102,7 +103,7 @@ async def delete_call(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     store, call_id = ask.context.store, ask.path("call_id")
     if (await store.call(ask.tenant, call_id)).status is CallStatus.IN_PROGRESS:
         raise ConflictError(f"call {call_id} is in progress")
-    await ask.context.forget(call_id)
+    await ask.context.forget(CallKey(ask.tenant, call_id))
     await store.delete_call(ask.tenant, call_id)
     return web.Response(status=204)
 

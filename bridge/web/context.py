@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from bridge.model.call_key import CallKey
 from bridge.ports import CallTaker, Clock, EventFeed, Store, Transcriber
 from bridge.settings import Settings
 from bridge.web.auth import Auth
@@ -16,7 +17,7 @@ Check = Callable[[], Awaitable[None]]
 """A readiness check: returns when all is well, raises BridgeError that says what is not."""
 
 
-async def _nothing_to_forget(_call_id: str) -> None:
+async def _nothing_to_forget(_key: CallKey) -> None:
     """Of a server without a spool."""
 
 
@@ -35,8 +36,8 @@ class Context:
     """By name, what `/readyz` asks."""
     patience_s: float = 10
     """How long a live subscriber may take to accept one event before it is cut."""
-    forget: Callable[[str], Awaitable[None]] = _nothing_to_forget
-    """Deletes all audio of a call, by its id. Raises SpoolError."""
+    forget: Callable[[CallKey], Awaitable[None]] = _nothing_to_forget
+    """Deletes all audio of a call. Raises SpoolError."""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server begins to shut down: not ready any more, no new calls."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -60,7 +60,7 @@ class RtpCalls:
     ) -> RtpCall:
         """Open ports for all legs and wait for speech on them. Raises CapacityError, ConflictError, SetupError."""
         self._check_room(context, tenant)
-        if any(call.call_id == call_id for call in self._calls.values()):
+        if any((call.tenant, call.call_id) == (tenant, call_id) for call in self._calls.values()):
             raise ConflictError(f"call {call_id} has its ports already")
         settings = context.settings
         legs = expected.legs

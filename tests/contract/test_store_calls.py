@@ -13,8 +13,8 @@ from bridge.model.events import MediaGap
 from bridge.model.records import CallFilter, CallStatus, Delivery, DeliveryStatus
 from bridge.model.stream import Leg
 from bridge.ports import Store
-from tests.contract.builders import an_endpoint
-from tests.story import START, Story, ended, final, named, partial, revised, segment, started
+from tests.contract.builders import an_endpoint, claimed
+from tests.story import START, Story, acmes, ended, final, named, partial, revised, segment, started
 
 
 async def test_a_call_from_start_to_settled(store: Store) -> None:
@@ -33,7 +33,7 @@ async def test_a_call_from_start_to_settled(store: Store) -> None:
     assert (over.status, over.reason, over.error, over.duration_ms) == (CallStatus.COMPLETED, "hangup", None, 60_000)
     assert (over.ended_at, over.last_seq, over.settled) == (START + 2, 3, False)
 
-    await store.settle("call-1", START + 10)
+    await store.settle(acmes("call-1"), START + 10)
     assert await store.call("acme", "call-1") == dataclasses.replace(over, settled=True)
 
 
@@ -137,14 +137,42 @@ async def test_an_event_of_no_call(store: Store) -> None:
 
 
 async def test_a_call_id_is_taken_once(store: Store) -> None:
-    """A second call.started with a known id is a conflict, whoever sends it."""
+    """A second call.started of a tenant with a known id is a conflict."""
     await store.append(Story().tell(started()))
-    for tenant in ("acme", "other"):
-        [again] = Story(tenant=tenant, at=START + 99).tell(started())
-        with pytest.raises(ConflictError):
-            await store.append([dataclasses.replace(again, id="evt_new")])
+    [again] = Story(at=START + 99).tell(started())
+    with pytest.raises(ConflictError):
+        await store.append([dataclasses.replace(again, id="evt_new")])
     with pytest.raises(ConflictError):
         await store.append([*Story("call-2").tell(started()), *Story("call-2", at=START + 1).tell(started())])
+
+
+async def test_tenants_that_choose_the_same_id(store: Store) -> None:
+    """Two calls that know nothing of each other: told in one write, settled, delivered and deleted apart."""
+    await store.create_endpoint(an_endpoint(events=("call.completed",)))
+    await store.create_endpoint(an_endpoint("we_other", "other", events=("call.completed",)))
+    ours, theirs = Story(), Story(tenant="other")
+    ours_told = ours.tell(started(whose="ours"), final(1, "our words"), ended())
+    await store.append([*ours_told, *theirs.tell(started(whose="theirs"), final(1, "their words"), ended())])
+    await store.append(theirs.tell(revised([1], segment(1, "their own words"))))
+    await store.settle(theirs.key, START + 9)
+
+    async def known(tenant: str) -> tuple[str, str, bool, int]:
+        call = await store.call(tenant, "call-1")
+        [said] = await store.segments(tenant, "call-1")
+        return call.metadata["whose"], said.text, call.settled, call.last_seq
+
+    assert await known("acme") == ("ours", "our words", False, 3)
+    assert await known("other") == ("theirs", "their own words", True, 4)
+    [waiting], [due] = [await store.deliveries(*of, limit=9) for of in (("acme", "we_1"), ("other", "we_other"))]
+    assert (waiting.status, due.status) == (DeliveryStatus.HELD, DeliveryStatus.PENDING)
+    assert due.payload["data"]["transcript"]["text"] == "their own words"
+    [late] = await claimed(store, waiting.due_at, room={"we_other": 0})
+    assert late.payload["data"]["transcript"]["text"] == "our words"
+    await store.delete_call("other", "call-1")
+    assert await known("acme") == ("ours", "our words", False, 3)
+    assert [len(await store.deliveries(*of, limit=9)) for of in (("acme", "we_1"), ("other", "we_other"))] == [1, 0]
+    found = await store.calls("acme", CallFilter(text="words"), cursor=None, limit=9)
+    assert [call.metadata["whose"] for call in found.calls] == ["ours"]
 
 
 async def test_a_call_ends_once(store: Store) -> None:
@@ -171,11 +199,11 @@ async def test_settling_early_twice_and_for_nobody(store: Store) -> None:
     story = Story()
     await store.append(story.tell(started()))
     with pytest.raises(ConflictError):
-        await store.settle("call-1", START)
+        await store.settle(acmes("call-1"), START)
     await store.append(story.tell(ended()))
-    await store.settle("call-1", START)
-    await store.settle("call-1", START)
-    await store.settle("never-was", START)
+    await store.settle(acmes("call-1"), START)
+    await store.settle(acmes("call-1"), START)
+    await store.settle(acmes("never-was"), START)
     assert (await store.call("acme", "call-1")).settled
 
 
@@ -186,7 +214,7 @@ async def test_unfinished_calls_are_those_that_are_not_settled(store: Store) -> 
     ):
         await store.append(Story(f"call-{number}", tenant, at=START + number).tell(*bodies))
         if settle:
-            await store.settle(f"call-{number}", START)
+            await store.settle(acmes(f"call-{number}"), START)
     assert [(call.call_id, call.tenant) for call in await store.unfinished()] == [
         ("call-0", "acme"),
         ("call-1", "other"),
@@ -241,8 +269,8 @@ async def test_old_calls_expire(store: Store) -> None:
     await store.add(test)
 
     before = START + 32  # c3 ends at that moment
-    assert await store.expire(before, limit=2) == ["c0", "c1"]
-    assert await store.expire(before, limit=2) == ["c2"]
+    assert await store.expire(before, limit=2) == [("acme", "c0"), ("other", "c1")]
+    assert await store.expire(before, limit=2) == [("acme", "c2")]
     assert await store.expire(before, limit=2) == []
     found = await store.calls("acme", CallFilter(text="secret"), cursor=None, limit=9)
     assert [call.call_id for call in found.calls] == ["c3"]
@@ -259,14 +287,14 @@ async def test_servers_expire_side_by_side(store: Store) -> None:
     for number in range(12):
         await store.append(Story(f"c{number}", at=START + number).tell(started(), ended()))
     gone = await asyncio.gather(*(store.expire(START + 100, limit=5) for _ in range(4)))
-    assert sorted(call_id for ids in gone for call_id in ids) == sorted(f"c{n}" for n in range(12))
+    assert sorted(key.call_id for keys in gone for key in keys) == sorted(f"c{n}" for n in range(12))
 
 
 async def test_a_tenant_sees_its_own_alone(store: Store) -> None:
     """Every read and every change of another tenant's things is NotFoundError or empty."""
     await store.create_endpoint(an_endpoint(events=("*",)))
     await store.append(Story().tell(started(), final(1, "hello"), ended()))
-    await store.settle("call-1", START + 3)
+    await store.settle(acmes("call-1"), START + 3)
     [delivery, *_] = await store.deliveries("acme", "we_1", limit=9)
     for forbidden in (
         store.call("other", "call-1"),

@@ -17,8 +17,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from bridge.errors import SetupError, StoreError
+from bridge.model.records import CallFilter
 from bridge.store.address import database_at
 from bridge.store.cipher import Cipher
+from bridge.store.migrate import upgrade
 from bridge.store.sql import open_store
 from bridge.store.tables import metadata
 from tests.clock import VirtualClock
@@ -90,6 +92,46 @@ async def test_a_newer_callbridges_database(database_url: str, clock: VirtualClo
     await in_database(database_url, lambda connection: connection.execute(newer))
     with pytest.raises(SetupError, match="newer callbridge"):
         await open_store(database_url, Cipher(["test key"]), clock)
+
+
+async def test_a_database_of_the_first_version(database_url: str, clock: VirtualClock) -> None:
+    """Its calls are there with all that belongs to them, the words and the deliveries, and go together."""
+    everything = """
+        INSERT INTO calls VALUES (7, 'c', 'acme', 'twilio', 'CA', '[]', 'PCMU', 8000, '{}', 'completed', 1, 2, 'closed',
+                                  NULL, 9, {true}, 3);
+        INSERT INTO events VALUES (7, 1, 'evt', 'call.ended', 2, '{"reason":"closed","duration_ms":9}');
+        INSERT INTO segments VALUES (7, 'caller', 1, 0, 9, 'hello', 'en', 1, '[]', NULL);
+        INSERT INTO call_terms {terms};
+        INSERT INTO endpoints SELECT 'we', 'acme', 'https://x', '["*"]', '{secrets}', {true}, 1, '', NULL, NULL;
+        INSERT INTO deliveries VALUES ('msg', 'acme', 'we', 'c', 'call.completed', '{}', 'pending', 2, 2, 1);
+        INSERT INTO attempts VALUES ('msg', 2, 1, 500, NULL, 12)
+    """
+    sqlite = database_url.startswith("sqlite")
+    given = {
+        "{true}": "1" if sqlite else "true",
+        "{terms}": "(rowid, terms) VALUES (7, 'hello')" if sqlite else "VALUES (7, ARRAY['hello'])",
+        "{secrets}": Cipher(["test key"]).encrypt('["whsec_MDEyMzQ1"]'),
+    }
+    for name, value in given.items():
+        everything = everything.replace(name, value)
+
+    def first_version(connection: Connection) -> None:
+        upgrade(connection, "0001")
+        for statement in everything.split(";"):
+            connection.exec_driver_sql(statement)
+
+    await in_database(database_url, first_version)
+    store = await open_store(database_url, Cipher(["test key"]), clock)
+    [call] = (await store.calls("acme", CallFilter(text="hello"), cursor=None, limit=9)).calls
+    assert call == await store.call("acme", "c")
+    assert [event.id for event in await store.events("acme", "c", after=0, limit=9)] == ["evt"]
+    assert [said.text for said in await store.segments("acme", "c")] == ["hello"]
+    [delivery] = await store.deliveries("acme", "we", limit=9)
+    assert (delivery.call_id, delivery.attempts[0].status) == ("c", 500)
+    await store.append(Story("c", "other").tell(started()))
+    await store.delete_call("acme", "c")
+    assert await store.deliveries("acme", "we", limit=9) == []
+    await store.close()
 
 
 async def test_webhook_secrets_at_rest(database_url: str, clock: VirtualClock) -> None:

@@ -12,7 +12,7 @@ from bridge.model.records import Delivery, DeliveryStatus
 from bridge.model.stream import Leg
 from bridge.ports import SETTLE_LIMIT_S, Store
 from tests.contract.builders import a_try, an_endpoint, claimed
-from tests.story import START, Story, ended, final, revised, segment, started
+from tests.story import START, Story, acmes, ended, final, revised, segment, started
 
 
 async def a_pending_delivery(store: Store) -> Delivery:
@@ -76,7 +76,7 @@ async def test_the_completed_call_goes_out_with_its_settled_text(store: Store) -
     assert (held.status, held.due_at) == (DeliveryStatus.HELD, START + 3 + SETTLE_LIMIT_S)
 
     await store.append(story.tell(revised([1], segment(1, "Forty-two."))))
-    await store.settle("call-1", START + 20)
+    await store.settle(acmes("call-1"), START + 20)
     [delivery] = await claimed(store, START + 20)
     assert delivery.id == held.id
     data = delivery.payload["data"]
@@ -100,7 +100,7 @@ async def test_a_failed_call_says_why(store: Store) -> None:
     """`call.failed` instead of `call.completed`, with a stable code, a sentence, and what was heard before."""
     await store.create_endpoint(an_endpoint(events=("call.completed", "call.failed")))
     await store.append(Story().tell(started(), final(1, "hel"), ended("error", "carrier_protocol")))
-    await store.settle("call-1", START + 5)
+    await store.settle(acmes("call-1"), START + 5)
     [delivery] = await claimed(store, START + 5)
     assert delivery.type == "call.failed"
     assert delivery.payload["data"]["error"]["code"] == "carrier_protocol"
@@ -122,7 +122,7 @@ async def test_a_call_that_never_settles_is_told_of_in_time(store: Store) -> Non
     assert first.payload["data"]["settled"] is False
 
     await store.append(story.tell(revised([1], segment(1, "Too late."))))
-    await store.settle("call-1", due + 1)
+    await store.settle(acmes("call-1"), due + 1)
     await store.record(first.id, a_try(), next_due=due + 30, delivered=False)
     [second] = await claimed(store, due + 30)
     assert second.id == first.id
@@ -338,7 +338,7 @@ async def test_news_of_deliveries(store: Store) -> None:
     await store.append(story.tell(ended()))
     assert news.is_set()
     news = store.changed()
-    await store.settle("call-1", START + 3)
+    await store.settle(acmes("call-1"), START + 3)
     assert news.is_set()
     news = store.changed()
     assert store.wanted() == set()

@@ -100,17 +100,23 @@ async def test_a_search_reads_the_word_index(store: Store) -> None:
             id="a-calls-events",
         ),
         pytest.param(
-            select(tables.deliveries).where(tables.deliveries.c.call_id == "c"),
-            "ix_deliveries_call_id",
+            select(tables.deliveries).where(tables.deliveries.c.tenant == "a", tables.deliveries.c.call_id == "c"),
+            "ix_deliveries_tenant_call_id",
             id="a-calls-deliveries",
+        ),
+        pytest.param(
+            select(tables.calls).where(tables.calls.c.tenant.in_(["a", "b"]), tables.calls.c.call_id.in_(["c", "d"])),
+            "uq_calls_tenant_call_id",
+            id="calls-by-key",
         ),
     ],
 )
 async def test_work_reads_an_index(store: Store, query: Select[Any], index: str) -> None:
     """However much has been delivered, settled or said, only what is asked for is read."""
     plan = await plan_of(store, query)
-    if is_sqlite(store):
-        index = index.replace("pk_events", "sqlite_autoindex_events_1")  # SQLite names an unnamed key's index itself
+    if is_sqlite(store):  # which names the index of a key itself
+        index = index.replace("pk_events", "sqlite_autoindex_events_1")
+        index = index.replace("uq_calls_tenant_call_id", "sqlite_autoindex_calls_1")
     assert index in plan
     for costly in ("Seq Scan on deliveries", "Seq Scan on calls", "SCAN deliveries", "SCAN events", "TEMP B-TREE"):
         assert costly not in plan, plan

@@ -26,7 +26,7 @@ from bridge.store.cipher import Cipher
 from bridge.store.sql import open_store
 from tests.clock import VirtualClock
 from tests.receiver import SECRET, Receiver, receiving, until, verify_at
-from tests.story import Story, ended, final, revised, segment, started
+from tests.story import Story, acmes, ended, final, revised, segment, started
 
 
 class Office:
@@ -59,11 +59,11 @@ class Office:
         return endpoint
 
     async def place_call(self, call_id: str = "call-1", *, settle: bool = True) -> None:
-        self.journal.open(call_id, "acme")
+        self.journal.open(acmes(call_id))
         for body in (started(), final(1, "fourty two"), ended(), revised([1], segment(1, "Forty-two."))):
-            await self.journal.publish(call_id, body)
+            await self.journal.publish(acmes(call_id), body)
         if settle:
-            await self.journal.settled(call_id)
+            await self.journal.settled(acmes(call_id))
 
     async def deliveries(self, endpoint_id: str = "we_1") -> list[Delivery]:
         return list(await self.store.deliveries("acme", endpoint_id, limit=1000))
@@ -115,16 +115,16 @@ async def test_a_call_ends_and_the_receiver_verifies_it(office: Office, receiver
 async def test_the_delivery_is_durable_before_the_end_is_shown(office: Office, receiver: Receiver) -> None:
     """Whoever sees `call.ended` can rely on the webhook, whatever happens next."""
     await office.subscribe(receiver.url)
-    office.journal.open("call-1", "acme")
-    await office.journal.publish("call-1", started())
+    office.journal.open(acmes("call-1"))
+    await office.journal.publish(acmes("call-1"), started())
     feed = office.hub.call("acme", "call-1")
     assert (await anext(feed)).type == "call.started"
-    ending = asyncio.create_task(office.journal.publish("call-1", ended()))
+    ending = asyncio.create_task(office.journal.publish(acmes("call-1"), ended()))
     assert (await anext(feed)).type == "call.ended"
     [delivery] = await office.deliveries()
     assert (delivery.type, delivery.status) == ("call.completed", DeliveryStatus.HELD)
     await ending
-    await office.journal.settled("call-1")
+    await office.journal.settled(acmes("call-1"))
     assert [event async for event in feed] == []
 
 
@@ -275,13 +275,13 @@ async def test_every_event_type_can_be_had(office: Office, receiver: Receiver) -
 async def test_text_in_any_language_arrives_as_it_was_said(office: Office, receiver: Receiver) -> None:
     """UTF-8 on the wire, the same characters at the other end."""
     await office.subscribe(receiver.url, "transcript.final")
-    office.journal.open("call-1", "acme")
-    await office.journal.publish("call-1", started())
-    await office.journal.publish("call-1", final(1, "naïve 退款 ☎ \U0001f600"))
+    office.journal.open(acmes("call-1"))
+    await office.journal.publish(acmes("call-1"), started())
+    await office.journal.publish(acmes("call-1"), final(1, "naïve 退款 ☎ \U0001f600"))
     await receiver.got(1)
     assert receiver.seen[0].message["data"]["text"] == "naïve 退款 ☎ \U0001f600"
     assert "退款".encode() in receiver.seen[0].body
-    await office.journal.publish("call-1", ended())
+    await office.journal.publish(acmes("call-1"), ended())
 
 
 async def test_deliveries_survive_a_restart(

@@ -14,7 +14,7 @@ from bridge.deliver.webhooks import Webhooks
 from bridge.model.records import DeliveryStatus, Endpoint
 from bridge.ports import Store
 from tests.clock import VirtualClock
-from tests.story import Story, ended, started
+from tests.story import Story, acmes, ended, started
 
 ENDPOINTS = int(os.environ.get("ENDPOINTS", "24"))
 """A thousand take a minute."""
@@ -98,7 +98,7 @@ async def test_a_day_away(sqlite_store: Store, clock: VirtualClock, workers: int
         webhooks.start()
     for number in range(CALLS):
         await sqlite_store.append(Story(f"c{number}", at=clock.now()).tell(started(), ended()))
-        await sqlite_store.settle(f"c{number}", clock.now())
+        await sqlite_store.settle(acmes(f"c{number}"), clock.now())
     end = clock.now() + 2 * AWAY_S
     while (due := await sqlite_store.next_due()) is not None:
         assert clock.now() < end

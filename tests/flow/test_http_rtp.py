@@ -139,6 +139,8 @@ async def test_one_call_an_id(http: HttpServer) -> None:
     """A call id that has ports, or that is a call already, is not given again."""
     await opened(http, call_id="sale-7")
     assert (await http.fault("POST", "/v1/rtp", status=409, json={"call_id": "sale-7"}))["code"] == "conflict"
+    theirs = await http.json("POST", "/v1/rtp", status=201, json={"call_id": "sale-7"}, tenant="rival")
+    assert theirs["call_id"] == "sale-7", "an id is its tenant's own"
 
 
 async def test_nobody_speaks(http: HttpServer) -> None:

@@ -20,6 +20,7 @@ from bridge.clock import SystemClock
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.errors import ConflictError, NotFoundError, StoreError
+from bridge.model.call_key import CallKey
 from bridge.model.events import CallDegraded, CallEnded, CallStarted, DtmfReceived, Event, MediaGap
 from bridge.model.records import CallStatus, DeliveryStatus
 from bridge.model.stream import (
@@ -38,7 +39,7 @@ from bridge.spool.kept import forget
 from bridge.spool.spool import Spool
 from tests.contract.builders import an_endpoint
 from tests.receiver import until
-from tests.story import Story, ended, final
+from tests.story import Story, acmes, ended, final
 from tests.story import started as call_started
 from tests.tones import DURATION_MS, LINE_RATE, SCRIPT, ToneEngine, recording, tone_segmenter
 
@@ -125,7 +126,9 @@ class Process:
         await self.spool.close()
 
     @asynccontextmanager
-    async def hearing(self, items: list[StreamItem], *, started: StreamStarted = STARTED) -> AsyncIterator[None]:
+    async def hearing(
+        self, items: list[StreamItem], *, started: StreamStarted = STARTED, tenant: str = "acme"
+    ) -> AsyncIterator[None]:
         """A call that has said all of `items`, and goes on."""
         heard = asyncio.Event()
 
@@ -135,7 +138,7 @@ class Process:
             heard.set()
             await asyncio.Event().wait()
 
-        taking = asyncio.create_task(self.calls.take(started, line(), tenant="acme"))
+        taking = asyncio.create_task(self.calls.take(started, line(), tenant=tenant))
         await heard.wait()
         yield
         taking.cancel()
@@ -166,8 +169,8 @@ async def events_of(store: Store, call_id: str = "call-1") -> list[Event]:
     return list(await store.events("acme", call_id, after=0, limit=10_000))
 
 
-async def words_of(store: Store, call_id: str = "call-1") -> list[str]:
-    return [word for segment in await store.segments("acme", call_id) for word in segment.text.split()]
+async def words_of(store: Store, call_id: str = "call-1", tenant: str = "acme") -> list[str]:
+    return [word for segment in await store.segments(tenant, call_id) for word in segment.text.split()]
 
 
 async def cut_off(
@@ -236,7 +239,7 @@ async def test_a_webhook_goes_out(sqlite_store: Store, folder: Path) -> None:
 async def test_a_call_whose_start_was_not_kept_is_told_from_the_start(sqlite_store: Store, folder: Path) -> None:
     """The disk knew of it before the database did."""
     async with Process(sqlite_store, folder) as process:
-        tape = process.calls._tape(call(process), "acme")
+        tape = process.calls._tape(call(process))
         assert tape is not None
         for item in conversation(6_100):
             tape.write(item)
@@ -422,6 +425,21 @@ async def test_an_id_is_its_calls_until_it_has_ended(sqlite_store: Store, folder
         await until(lambda: files(folder) == [])
 
 
+async def test_an_id_is_its_tenants_own(sqlite_store: Store, folder: Path) -> None:
+    """Two tenants' calls of one id go on side by side, outlive a crash as two, and are deleted one by one."""
+    process = await Process(sqlite_store, folder).__aenter__()
+    async with process.hearing(conversation(6_100)), process.hearing(conversation(9_400), tenant="other"):
+        await process.__aexit__()
+    async with Process(sqlite_store, folder, keep=True) as process:
+        await process.recovery.run()
+        for tenant, cut_ms in (("acme", 6_100), ("other", 9_400)):
+            assert said_by(cut_ms) <= set(await words_of(sqlite_store, tenant=tenant)) <= begun_by(cut_ms)
+    forget(folder, CallKey("other", "call-1"))
+    await sqlite_store.delete_call("other", "call-1")
+    assert said_by(6_100) <= set(await words_of(sqlite_store))
+    assert files(folder) == [".kept"]
+
+
 async def no_items() -> AsyncIterator[StreamItem]:
     return
     yield
@@ -454,11 +472,11 @@ async def test_a_call_that_is_deleted_while_it_is_settled(sqlite_store: Store, f
 
         await process.calls.take(STARTED, line(), tenant="acme")
         assert not (await sqlite_store.call("acme", "call-1")).settled
-        forget(folder, "call-1")
+        forget(folder, acmes("call-1"))
         await sqlite_store.delete_call("acme", "call-1")
         engine.may_settle.set()
         await process.calls.close()
-        process.journal.open("call-1", "acme")  # not in the way of another
+        process.journal.open(acmes("call-1"))  # not in the way of another
     assert files(folder) == []
     async with Process(sqlite_store, folder) as process:
         await process.recovery.run()

@@ -17,7 +17,7 @@ from bridge.retention import AT_ONCE, DAY_S, EVERY_S, Retention
 from bridge.spool.kept import kept_name
 from tests.clock import VirtualClock
 from tests.receiver import until
-from tests.story import START, Story, ended, final, started
+from tests.story import START, Story, acmes, ended, final, started
 from tests.unit.spool.test_kept import record
 
 
@@ -39,9 +39,9 @@ async def to_its_end(work: Coroutine[Any, Any, None], clock: VirtualClock) -> No
 async def a_call(store: Store, folder: Path, call_id: str, *, at: float) -> None:
     """Ended two seconds after `at`, with its recording."""
     await store.append(Story(call_id, at=at).tell(started(), final(1, "hello"), ended()))
-    await store.settle(call_id, at + 3)
+    await store.settle(acmes(call_id), at + 3)
     record(folder, call_id)
-    os.utime(folder / kept_name(call_id), (at + 2, at + 2))
+    os.utime(folder / kept_name(acmes(call_id)), (at + 2, at + 2))
 
 
 async def known(store: Store) -> list[str]:
@@ -105,7 +105,7 @@ async def test_a_recording_whose_call_is_gone(sqlite_store: Store, tmp_path: Pat
         await a_call(sqlite_store, tmp_path, call_id, at=START)
     await sqlite_store.delete_call("acme", "gone")
     await to_its_end(retention(sqlite_store, tmp_path, clock).delete_ownerless(), clock)
-    assert [path.name for path in files(tmp_path)] == [kept_name("there")]
+    assert [path.name for path in files(tmp_path)] == [kept_name(acmes("there"))]
 
 
 async def test_a_database_that_is_away_is_asked_again(

@@ -18,8 +18,9 @@ from aiohttp.test_utils import TestServer
 from bridge.model.stream import Leg
 from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.web.auth import Scope
+from bridge.web.keys import make_key
 from tests.http_server import until
-from tests.real_server import RealServer, hear_tones, real_server
+from tests.real_server import PATIENCE_S, RealServer, hear_tones, real_server
 from tests.recorded import CODECS, channels, file_of, mulaw_of, said, said_in_turn, words_of
 from tests.tones import DURATION_MS, ToneEngine
 
@@ -228,6 +229,22 @@ async def test_an_id_that_is_taken(server: RealServer) -> None:
         "conflict"
     )
     assert kept(server) == []
+
+
+async def test_an_id_that_another_tenant_has_taken(tmp_path: Path) -> None:
+    """It is free: each has a recording of that id, side by side, and cancels its own."""
+    engine = HeldEngine()
+    async with real_server(tmp_path, engine=engine) as server:
+        _, key = await make_key(server.context.store, tenant="other", name="other", now=0.0)
+        other = {"Authorization": f"Bearer {key}"}
+        await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV, call_id="mine"))
+        await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV, call_id="mine"), headers=other)
+        await server.json("POST", "/v1/transcriptions/mine/cancel", headers=other)
+        engine.open.set()
+        await asyncio.wait_for(server.context.transcriber.finished("default", "mine"), PATIENCE_S)
+        done = await server.json("GET", "/v1/transcriptions/mine")
+        cancelled = await server.json("GET", "/v1/transcriptions/mine", headers=other)
+    assert (done["status"], cancelled["status"], cancelled["error"]) == ("completed", "failed", "cancelled")
 
 
 async def test_too_many_wait(tmp_path: Path) -> None:

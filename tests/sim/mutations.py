@@ -12,6 +12,7 @@ from bridge.audio.leg import LegAudio
 from bridge.deliver import webhooks
 from bridge.deliver.hub import _Recent
 from bridge.deliver.webhooks import Webhooks
+from bridge.model.call_key import CallKey
 from bridge.recognise.hearing import Hearing
 from bridge.recovery import Recovery, Resumed
 from bridge.spool.file import TapeFile
@@ -40,8 +41,8 @@ async def _no_recovery(_recovery: Recovery) -> None:
     return
 
 
-async def _all_again(self: Resumed, call_id: str, body: Any) -> None:
-    await self._sink.publish(call_id, body)
+async def _all_again(self: Resumed, key: CallKey, body: Any) -> None:
+    await self._sink.publish(key, body)
 
 
 def _skips(recent: Any, place: int, *, real: Any = _Recent.behind) -> Any:

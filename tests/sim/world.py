@@ -79,7 +79,7 @@ def _template() -> bytes:
     with engine.connect() as connection:
         connection.execution_options(immediate=True)
         with connection.begin():
-            migrate._upgrade(connection)
+            migrate.upgrade(connection)
         raw: Any = connection.connection.dbapi_connection
         found: bytes = raw.serialize()
     return found

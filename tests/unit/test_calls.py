@@ -44,7 +44,7 @@ async def test_a_call_id_in_use_is_a_conflict(office: Office) -> None:
     """The call that has it goes on undisturbed."""
     phone = await office.ring(started(call_id="c1"))
     with pytest.raises(ConflictError):
-        await office.calls.take(started(call_id="c1"), _never(), tenant="other")
+        await office.calls.take(started(call_id="c1"), _never(), tenant="acme")
     assert office.calls.active() == 1
     await phone.play({CALLER: after(0.1, 11)})
     await phone.hang_up()

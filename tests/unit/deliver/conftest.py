@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import ConflictError, NotFoundError, StoreError
+from bridge.model.call_key import CallKey
 from bridge.model.events import CallEnded, CallStarted, Event
 from bridge.model.records import CallRecord, CallStatus
 from tests.clock import VirtualClock
@@ -54,9 +55,9 @@ class MemoryCalls:
             self.deaf -= 1
             raise StoreError("the answer was lost")
 
-    async def settle(self, call_id: str, now: float) -> None:
+    async def settle(self, key: CallKey, now: float) -> None:
         await self._pass()
-        self.settled.add(call_id)
+        self.settled.add(key.call_id)
 
     async def _pass(self) -> None:
         await asyncio.sleep(0)
@@ -113,9 +114,9 @@ class Board:
             assert event in self.calls.kept[event.call_id]
         self.shown += events
 
-    async def finish(self, tenant: str, call_id: str) -> None:
-        assert call_id in self.calls.settled
-        self.finished.append(call_id)
+    async def finish(self, key: CallKey) -> None:
+        assert key.call_id in self.calls.settled
+        self.finished.append(key.call_id)
 
 
 @pytest.fixture

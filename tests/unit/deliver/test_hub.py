@@ -15,9 +15,10 @@ from bridge.deliver import hub as hub_module
 from bridge.deliver.hub import PAGE, RECENT_OF_CALL, Hub
 from bridge.deliver.journal import Journal
 from bridge.errors import NotFoundError, SlowReaderError
+from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from tests.clock import VirtualClock
-from tests.story import ended, final, started
+from tests.story import acmes, ended, final, started
 from tests.unit.deliver.conftest import MemoryCalls
 
 
@@ -31,16 +32,16 @@ class Bridge:
         self.journal.start()
 
     async def begin(self, call_id: str = "c", tenant: str = "acme") -> None:
-        self.journal.open(call_id, tenant)
-        await self.journal.publish(call_id, started())
+        self.journal.open(CallKey(tenant, call_id))
+        await self.journal.publish(CallKey(tenant, call_id), started())
 
     async def say(self, count: int, call_id: str = "c") -> None:
         for number in range(count):
-            await self.journal.publish(call_id, final(number, "word"))
+            await self.journal.publish(acmes(call_id), final(number, "word"))
 
     async def end(self, call_id: str = "c") -> None:
-        await self.journal.publish(call_id, ended())
-        await self.journal.settled(call_id)
+        await self.journal.publish(acmes(call_id), ended())
+        await self.journal.settled(acmes(call_id))
 
 
 @pytest.fixture
@@ -66,11 +67,11 @@ async def test_a_live_subscriber_sees_the_whole_call(bridge: Bridge) -> None:
     await bridge.begin()
     reading = asyncio.create_task(read(bridge.hub.call("acme", "c")))
     await bridge.say(10)
-    await bridge.journal.publish("c", ended())
-    await bridge.journal.publish("c", final(1, "settled later"))
+    await bridge.journal.publish(acmes("c"), ended())
+    await bridge.journal.publish(acmes("c"), final(1, "settled later"))
     await VirtualClock().settle()
     assert not reading.done()
-    await bridge.journal.settled("c")
+    await bridge.journal.settled(acmes("c"))
     assert await reading == list(range(1, 14))
 
 
@@ -118,7 +119,7 @@ async def test_memory_is_bounded(bridge: Bridge) -> None:
     for feed in feeds:
         await anext(feed)
     await bridge.say(10 * RECENT_OF_CALL)
-    assert len(bridge.hub._calls["c"]._events) <= 2 * RECENT_OF_CALL
+    assert len(bridge.hub._calls[acmes("c")]._events) <= 2 * RECENT_OF_CALL
     for feed in feeds:
         await feed.aclose()  # type: ignore[attr-defined]
     await bridge.end()
@@ -145,7 +146,7 @@ async def test_a_subscriber_who_waits_through_a_restart(bridge: Bridge, calls: M
     after_crash = Bridge(calls)
     reading = asyncio.create_task(read(after_crash.hub.call("acme", "c", after=2)))
     await VirtualClock().settle()
-    after_crash.journal.open("c", "acme", last_seq=6)
+    after_crash.journal.open(acmes("c"), last_seq=6)
     await after_crash.say(2)
     await after_crash.end()
     assert await reading == [3, 4, 5, 6, 7, 8, 9]
@@ -161,7 +162,7 @@ async def test_a_subscriber_who_leaves(bridge: Bridge) -> None:
     for task in (reading, watching):
         task.cancel()
     await asyncio.gather(reading, watching, return_exceptions=True)
-    assert bridge.hub._calls["c"].watched == 0
+    assert bridge.hub._calls[acmes("c")].watched == 0
     assert bridge.hub._tenants == {}
 
 
@@ -289,7 +290,7 @@ class Play:
         self.saying.clear()
         await self.bridge.journal.close()
         self.bridge = Bridge(self.calls)
-        self.bridge.journal.open("c", "acme", last_seq=len(self.calls.kept["c"]))
+        self.bridge.journal.open(acmes("c"), last_seq=len(self.calls.kept["c"]))
 
 
 async def play(steps: list[tuple[Any, ...]]) -> None:

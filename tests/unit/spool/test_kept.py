@@ -12,6 +12,7 @@ from bridge.model.stream import Encoding, Leg, MediaFormat, StreamStarted
 from bridge.spool.file import TapeFile
 from bridge.spool.kept import forget, forget_older, owners
 from bridge.spool.record import Header
+from tests.story import acmes
 
 STARTED = StreamStarted(
     carrier="twilio",
@@ -46,14 +47,14 @@ def test_a_call_is_forgotten_wherever_its_audio_lies(tmp_path: Path) -> None:
     live = record(tmp_path, "one", finished=False)
     record(tmp_path, "two")
     (tmp_path / "unreadable.damaged").write_bytes(b"?")
-    forget(tmp_path, "one")
+    forget(tmp_path, acmes("one"))
     assert names(tmp_path) == [".damaged", ".kept"]
     assert [header and header.call_id for _, header in owners(tmp_path, after="", limit=9)] == ["two"]
     live.write(b"more")
     live.finish(keep=True)
     set_aside.close()
     assert names(tmp_path) == [".damaged", ".kept"], "a tape that was deleted is not put away"
-    forget(tmp_path, "one")
+    forget(tmp_path, acmes("one"))
 
 
 def test_old_audio_goes(tmp_path: Path) -> None:
