@@ -39,15 +39,19 @@ Shape = Callable[[web.Request, BridgeError], web.Response]
 
 
 async def admit(
-    request: web.Request, *, subprotocols: Iterable[str] = (), scopes: Iterable[Scope] = NEEDED
+    request: web.Request,
+    *,
+    subprotocols: Iterable[str] = (),
+    scopes: Iterable[Scope] = NEEDED,
+    bare: Callable[[str], str] = str,
 ) -> Principal:
     """Who asks, however the service's clients say it: `Authorization` with or without a scheme, or a browser's
     `Sec-WebSocket-Protocol: SCHEME, CREDENTIAL` with one of the schemes in `subprotocols`; else `?token=`.
 
-    Raises UnauthorisedError, ForbiddenError.
+    `bare` takes off what a service writes around a credential. Raises UnauthorisedError, ForbiddenError.
     """
     auth = request.app[CONTEXT].auth
-    credential = _in_header(request.headers.get(hdrs.AUTHORIZATION, "")) or _offered(request, subprotocols)
+    credential = bare(credential_of(request, subprotocols))
     if credential:
         principal = await auth.principal(request, authorization=f"Bearer {credential}")
     else:
@@ -55,6 +59,11 @@ async def admit(
     for scope in scopes:
         principal.need(scope)
     return principal
+
+
+def credential_of(request: web.Request, subprotocols: Iterable[str] = ()) -> str:
+    """As it was sent, the scheme apart; empty where none was. Raises UnauthorisedError for an unknown scheme."""
+    return _in_header(request.headers.get(hdrs.AUTHORIZATION, "")) or _offered(request, subprotocols)
 
 
 def _in_header(value: str) -> str:

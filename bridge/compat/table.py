@@ -25,7 +25,7 @@ class Surface:
 SURFACES: Final = (
     Surface(
         name="openai",
-        title="OpenAI audio transcriptions",
+        title="OpenAI audio transcriptions and Realtime transcription",
         paths=openai.PATHS,
         add_routes=openai.add_routes,
     ),
