@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -18,11 +19,11 @@ from bridge.calls import Calls
 from bridge.compat.table import add_surfaces
 from bridge.deliver.bootstrap import endpoint_from_settings
 from bridge.deliver.guard import Guard, GuardedSession
-from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.deliver.webhooks import Webhooks
 from bridge.engine_metrics import engine_metrics
 from bridge.errors import EngineError, SetupError, StoreError
+from bridge.live_events import live_events
 from bridge.metrics import LOOP_LAG
 from bridge.model.call_key import CallKey
 from bridge.model.languages import languages_of
@@ -87,7 +88,8 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         webhooks = Webhooks(store, session, clock)
         stack.push_async_callback(webhooks.close)
 
-        hub = Hub(store)
+        node = f"node_{secrets.token_hex(8)}"
+        hub, advice = await stack.enter_async_context(live_events(settings.events_url, store, node, clock))
         journal = Journal(store, hub, clock)
         journal.start()
         stack.push_async_callback(journal.close)
@@ -138,14 +140,14 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         )
         await transcriptions.look()
         stack.push_async_callback(transcriptions.close)
-        shared = not settings.database_url.startswith("sqlite")
+        several = not settings.database_url.startswith("sqlite")
         recovery = Recovery(
             store=store,
             sink=journal,
             spool=spool,
             calls=calls,
             clock=clock,
-            shared=shared,
+            shared=several,
             elsewhere=transcriptions.has,
         )
         await recovery.look()
@@ -178,6 +180,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
                 "engine": partial(_check_engine, engine),
                 "spool": partial(asyncio.to_thread, spool.check),
             },
+            advice=advice,
         )
 
 
@@ -273,8 +276,6 @@ def _check(settings: Settings, languages: Collection[str]) -> None:
         raise SetupError(f"CALLBRIDGE_LANGUAGE: {settings.model!r} does not write {settings.language!r}")
     if settings.engine != "local":
         raise SetupError(f"CALLBRIDGE_ENGINE: {settings.engine!r} is not an engine of this version; there is local")
-    if not settings.events_url.startswith("memory://"):
-        raise SetupError("CALLBRIDGE_EVENTS_URL: this version shows events from memory:// alone")
 
 
 def _make_spool(folder: Path) -> None:

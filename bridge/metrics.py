@@ -60,6 +60,14 @@ SUBSCRIBERS_CUT: Final = Counter(
     ["transport"],
     registry=REGISTRY,
 )
+LIVE_CONNECTED: Final = Gauge(
+    "callbridge_live_events_shared", "1 while live events reach and come from other nodes.", registry=REGISTRY
+)
+LIVE_DROPPED: Final = Counter(
+    "callbridge_live_events_dropped",
+    "Live events that other nodes will find in the store alone: Redis was away for too long.",
+    registry=REGISTRY,
+)
 DELIVERIES: Final = Counter(
     "callbridge_webhook_tries", "Webhook tries by how they went.", ["outcome"], registry=REGISTRY
 )

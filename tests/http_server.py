@@ -77,6 +77,7 @@ class HttpServer:
         self.journal = Journal(self.store, self.hub, self.clock)
         self.signer = TokenSigner(["installation key"], self.clock)
         self.checks: dict[str, Any] = {"database": self.store.ping}
+        self.advice: dict[str, Any] = {}
         self.app: web.Application = application(self._opening)
         self._server = TestServer(self.app, host="127.0.0.1")
 
@@ -92,6 +93,7 @@ class HttpServer:
             transcriber=self.transcriber,
             auth=Auth(settings=self.settings, keys=self.store, signer=self.signer),
             checks=self.checks,
+            advice=self.advice,
             patience_s=self.patience_s,
         )
         yield self.context

@@ -6,7 +6,7 @@ there are and however slow, a call is not held up and nothing piles up.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from bridge.errors import NotFoundError, SlowReaderError
@@ -47,6 +47,11 @@ class _Recent:
             self._first += self._kept
             del self._events[: self._kept]
 
+    def skip(self) -> None:
+        """Leave one place empty: whoever reads here is behind now."""
+        self._first = self.last + 2
+        self._events.clear()
+
     def behind(self, place: int) -> Sequence[Event] | None:
         """Up to a page of events after `place`; None when the next one is not here any more."""
         start = place + 1 - self._first
@@ -58,13 +63,21 @@ class _LiveCall(_Recent):
 
     def __init__(self) -> None:
         super().__init__(RECENT_OF_CALL)
-        self.live = False
+        self.own = False
         """Whether the journal of this process tells its events."""
+        self.live = False
+        """Whether its events come here as they happen; otherwise the store is asked."""
         self.finished = False
+
+    def show(self, event: Event) -> None:
+        """What is here already changes nothing."""
+        if not self.live or event.seq > self.last:
+            self.live = True
+            self.put(event.seq, event)
 
 
 class Hub:
-    """The `EventBoard` and `EventFeed` ports, for one process."""
+    """The `EventBoard` and `EventFeed` ports, for one process; events of other processes may be passed on to it."""
 
     def __init__(self, store: CallStore) -> None:
         self._store = store
@@ -75,8 +88,8 @@ class Hub:
         told: set[_Recent] = set()
         for event in events:
             call = self._calls.setdefault(event.key, _LiveCall())
-            call.live = True
-            call.put(event.seq, event)
+            call.own = True
+            call.show(event)
             told.add(call)
             if (tenant := self._tenants.get(event.tenant)) is not None:
                 tenant.put(tenant.last + 1, event)
@@ -85,40 +98,82 @@ class Hub:
             recent.news.send()
 
     async def finish(self, key: CallKey) -> None:
+        self.over(key)
+
+    def over(self, key: CallKey) -> None:
+        """No event of this call will follow, whoever told it."""
         if (call := self._calls.pop(key, None)) is not None:
             call.finished = True
             call.news.send()
 
-    async def call(self, tenant: str, call_id: str, *, after: int = 0, coming: bool = False) -> AsyncIterator[Event]:
+    # -- what other processes tell ---------------------------------------------------------------------------------
+
+    def is_own(self, key: CallKey) -> bool:
+        """Whether this process tells the call."""
+        return (call := self._calls.get(key)) is not None and call.own
+
+    def pass_on(self, event: Event) -> None:
+        """An event of a call that another process tells, for those who wait for it here."""
+        if (call := self._calls.get(event.key)) is not None and not call.own:
+            call.show(event)
+            call.news.send()
+
+    def pass_on_to_tenant(self, event: Event) -> None:
+        """The same for those who read all of the tenant's calls."""
+        if (tenant := self._tenants.get(event.tenant)) is not None:
+            tenant.put(tenant.last + 1, event)
+            tenant.news.send()
+
+    def miss(self, tenant: str) -> None:
+        """Events of the tenant went by unheard: its readers are to know."""
+        if (recent := self._tenants.get(tenant)) is not None:
+            recent.skip()
+            recent.news.send()
+
+    def doubt(self, key: CallKey) -> None:
+        """Events of this call may have gone by unheard: the store is asked."""
+        if (call := self._calls.get(key)) is not None and not call.own:
+            call.live = False
+            call.news.send()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def call(
+        self, tenant: str, call_id: str, *, after: int = 0, coming: bool = False
+    ) -> AsyncGenerator[Event, None]:
         """The `EventFeed` port. Raises StoreError when older events cannot be read; resume at the last `seq`."""
         key = CallKey(tenant, call_id)
         recent = self._calls.setdefault(key, _LiveCall())  # before the store is asked: its end is not missed then
         recent.watched += 1
         try:
-            while coming:
-                news = recent.news.next()
-                if recent.live or await self._is_kept(tenant, call_id):
-                    break
-                await news.wait()
-            if (await self._store.call(tenant, call_id)).settled:
-                recent.finished = True
+            if coming:
+                await self._begun(recent, tenant, call_id)
+            settled = (await self._store.call(tenant, call_id)).settled
             while True:
                 finished, news = recent.finished, recent.news.next()
-                events = recent.behind(after) if recent.live else None
+                events = recent.behind(after) if recent.live and not settled else None
                 if events is None:
+                    settled = settled or (await self._store.call(tenant, call_id)).settled
                     events = await self._store.events(tenant, call_id, after=after, limit=PAGE)
                 for event in events:
                     after = event.seq
                     yield event
                 if events:
                     continue
-                if finished:
+                if finished or settled:
                     return
                 await news.wait()
         finally:
             recent.watched -= 1
-            if not recent.watched and not recent.live and self._calls.get(key) is recent:
+            if not recent.watched and not recent.own and self._calls.get(key) is recent:
                 del self._calls[key]
+
+    async def _begun(self, recent: _LiveCall, tenant: str, call_id: str) -> None:
+        while True:
+            news = recent.news.next()
+            if recent.live or await self._is_kept(tenant, call_id):
+                return
+            await news.wait()
 
     async def _is_kept(self, tenant: str, call_id: str) -> bool:
         try:
@@ -127,7 +182,7 @@ class Hub:
             return False
         return True
 
-    async def tenant(self, tenant: str) -> AsyncIterator[Event]:
+    async def tenant(self, tenant: str) -> AsyncGenerator[Event, None]:
         """The `EventFeed` port. Raises SlowReaderError when events went by unread; each call can still be resumed."""
         recent = self._tenants.setdefault(tenant, _Recent(RECENT_OF_TENANT))
         recent.watched += 1

@@ -34,6 +34,8 @@ class Context:
     auth: Auth
     checks: Mapping[str, Check] = field(default_factory=dict)
     """By name, what `/readyz` asks."""
+    advice: Mapping[str, Check] = field(default_factory=dict)
+    """The same for what calls do without: `/readyz` says it, and stays ready."""
     patience_s: float = 10
     """How long a live subscriber may take to accept one event before it is cut."""
     forget: Callable[[CallKey], Awaitable[None]] = _nothing_to_forget

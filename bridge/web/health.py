@@ -27,6 +27,7 @@ class Alive(Outgoing):
 class Finding(Outgoing):
     ok: bool
     message: str | None = Field(default=None, description="what is wrong")
+    needed: bool = Field(default=True, description="false for what calls do without: the server stays ready")
 
 
 class Readiness(Outgoing):
@@ -41,11 +42,15 @@ async def healthz(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 
 async def readyz(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     """Whether new calls may be sent here, and if not, why."""
-    checks = ask.context.checks
-    found = dict(zip(checks, await asyncio.gather(*map(_judge, checks.items())), strict=True))
+    checks, advice = ask.context.checks, ask.context.advice
+    judged = await asyncio.gather(
+        *(_judge(*named, needed=True) for named in checks.items()),
+        *(_judge(*named, needed=False) for named in advice.items()),
+    )
+    found = dict(zip([*checks, *advice], judged, strict=True))
     if ask.context.leaving.is_set():
         found["server"] = Finding(ok=False, message="shutting down")
-    ready = all(finding.ok for finding in found.values())
+    ready = all(finding.ok for finding in found.values() if finding.needed)
     return answer(Readiness(ready=ready, checks=found), status=200 if ready else 503)
 
 
@@ -54,19 +59,18 @@ async def metrics_text(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     return web.Response(body=metrics.render(), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
 
 
-async def _judge(named: tuple[str, Check]) -> Finding:
-    name, check = named
+async def _judge(name: str, check: Check, *, needed: bool) -> Finding:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check()
     except TimeoutError:
-        return Finding(ok=False, message=f"no answer within {CHECK_TIMEOUT_S} s")
+        return Finding(ok=False, needed=needed, message=f"no answer within {CHECK_TIMEOUT_S} s")
     except BridgeError as error:
-        return Finding(ok=False, message=error.message)
+        return Finding(ok=False, needed=needed, message=error.message)
     except Exception:
         log.exception("readiness check failed", check=name)
-        return Finding(ok=False, message="the check itself failed; the log says how")
-    return Finding(ok=True)
+        return Finding(ok=False, needed=needed, message="the check itself failed; the log says how")
+    return Finding(ok=True, needed=needed)
 
 
 ROUTES: Final = (

@@ -201,10 +201,22 @@ async def test_ready_says_why_not(http: HttpServer) -> None:
     http.checks |= {"well": well, "fails": fails, "breaks": breaks}
     found = await http.json("GET", "/readyz", tenant=None, status=503)
     assert found["ready"] is False
-    assert found["checks"]["well"] == {"ok": True, "message": None}
-    assert found["checks"]["fails"] == {"ok": False, "message": "the disk is full"}
+    assert found["checks"]["well"] == {"ok": True, "message": None, "needed": True}
+    assert found["checks"]["fails"] == {"ok": False, "message": "the disk is full", "needed": True}
     assert found["checks"]["breaks"]["ok"] is False
     assert "hunter2" not in str(found)
+
+
+async def test_what_calls_do_without_is_said_and_keeps_nobody_away(http: HttpServer) -> None:
+    """A live view that is not whole is named; calls may still be sent here."""
+
+    async def lost() -> None:
+        raise StoreError("Redis does not answer")
+
+    http.advice["live_events"] = lost
+    found = await http.json("GET", "/readyz", tenant=None)
+    assert found["ready"] is True
+    assert found["checks"]["live_events"] == {"ok": False, "message": "Redis does not answer", "needed": False}
 
 
 async def test_a_check_that_hangs_does_not_hang_the_answer(http: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +224,7 @@ async def test_a_check_that_hangs_does_not_hang_the_answer(http: HttpServer, mon
     monkeypatch.setattr("bridge.web.health.CHECK_TIMEOUT_S", 0.05)
     http.checks["stuck"] = asyncio.Event().wait
     found = await http.json("GET", "/readyz", tenant=None, status=503)
-    assert found["checks"]["stuck"] == {"ok": False, "message": "no answer within 0.05 s"}
+    assert found["checks"]["stuck"] == {"ok": False, "message": "no answer within 0.05 s", "needed": True}
 
 
 async def test_a_leaving_server_is_alive_and_not_ready(http: HttpServer) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.deliver import hub as hub_module
 from bridge.deliver.hub import PAGE, RECENT_OF_CALL, Hub
 from bridge.deliver.journal import Journal
-from bridge.errors import NotFoundError, SlowReaderError
+from bridge.errors import SlowReaderError
 from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from tests.clock import VirtualClock
@@ -62,28 +62,6 @@ async def read(feed: AsyncIterator[Event], count: int | None = None) -> list[int
     return seen
 
 
-async def test_a_live_subscriber_sees_the_whole_call(bridge: Bridge) -> None:
-    """From the first event to the last; the feed ends once the text is settled, not before."""
-    await bridge.begin()
-    reading = asyncio.create_task(read(bridge.hub.call("acme", "c")))
-    await bridge.say(10)
-    await bridge.journal.publish(acmes("c"), ended())
-    await bridge.journal.publish(acmes("c"), final(1, "settled later"))
-    await VirtualClock().settle()
-    assert not reading.done()
-    await bridge.journal.settled(acmes("c"))
-    assert await reading == list(range(1, 14))
-
-
-@pytest.mark.parametrize("after", [0, 1, 5, 11, 12, 99])
-async def test_a_finished_call_is_read_from_the_store(bridge: Bridge, after: int) -> None:
-    """From any place, to its end; a place behind the end has nothing more."""
-    await bridge.begin()
-    await bridge.say(10)
-    await bridge.end()
-    assert await read(bridge.hub.call("acme", "c", after=after)) == list(range(after + 1, 13))
-
-
 async def test_who_is_far_behind_reads_the_store(bridge: Bridge, calls: MemoryCalls) -> None:
     """What memory does not hold any more comes from the store; who keeps up never asks it."""
     await bridge.begin()
@@ -126,33 +104,6 @@ async def test_memory_is_bounded(bridge: Bridge) -> None:
     assert bridge.hub._calls == {}
 
 
-async def test_a_call_of_another_tenant(bridge: Bridge) -> None:
-    """It does not exist, live or finished."""
-    await bridge.begin()
-    with pytest.raises(NotFoundError):
-        await read(bridge.hub.call("other", "c"))
-    await bridge.end()
-    with pytest.raises(NotFoundError):
-        await read(bridge.hub.call("other", "c"))
-    with pytest.raises(NotFoundError):
-        await read(bridge.hub.call("acme", "never"))
-    assert bridge.hub._calls == {}
-
-
-async def test_a_subscriber_who_waits_through_a_restart(bridge: Bridge, calls: MemoryCalls) -> None:
-    """A call left unfinished by a crash: who subscribes before it is taken up again misses nothing."""
-    await bridge.begin()
-    await bridge.say(5)
-    after_crash = Bridge(calls)
-    reading = asyncio.create_task(read(after_crash.hub.call("acme", "c", after=2)))
-    await VirtualClock().settle()
-    after_crash.journal.open(acmes("c"), last_seq=6)
-    await after_crash.say(2)
-    await after_crash.end()
-    assert await reading == [3, 4, 5, 6, 7, 8, 9]
-    await after_crash.journal.close()
-
-
 async def test_a_subscriber_who_leaves(bridge: Bridge) -> None:
     """Nothing of it stays, whether the call is live or not."""
     await bridge.begin()
@@ -164,21 +115,6 @@ async def test_a_subscriber_who_leaves(bridge: Bridge) -> None:
     await asyncio.gather(reading, watching, return_exceptions=True)
     assert bridge.hub._calls[acmes("c")].watched == 0
     assert bridge.hub._tenants == {}
-
-
-async def test_a_tenants_feed(bridge: Bridge) -> None:
-    """All calls of the tenant from now on, in the order they were kept, and nobody else's."""
-    await bridge.begin("before")
-    feed = bridge.hub.tenant("acme")
-    first = asyncio.ensure_future(anext(feed))
-    await VirtualClock().settle()
-    await bridge.begin("a")
-    await bridge.begin("x", "other")
-    await bridge.say(1, "before")
-    await bridge.say(1, "a")
-    seen = [await first, *[await anext(feed) for _ in range(2)]]
-    assert [(event.call_id, event.seq) for event in seen] == [("a", 1), ("before", 2), ("a", 2)]
-    await feed.aclose()  # type: ignore[attr-defined]
 
 
 async def test_a_tenants_feed_that_is_not_read(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
