@@ -210,6 +210,14 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedPage:
+    """A page of calls out of the middle, newest first; `total` counts those of all pages."""
+
+    calls: tuple[CallRecord, ...]
+    total: int
+
+
 class CallStore(Protocol):
     """What must survive a restart."""
 
@@ -233,12 +241,20 @@ class CallStore(Protocol):
 
     async def calls(self, tenant: str, wanted: CallFilter, *, cursor: str | None, limit: int) -> Page: ...
 
+    async def calls_behind(self, tenant: str, wanted: CallFilter, *, skip: int, limit: int) -> NumberedPage:
+        """`limit` calls behind the `skip` newest: for clients that count pages. `wanted.text` is not looked at."""
+        ...
+
     async def unfinished(self) -> Sequence[CallRecord]:
         """Calls of every tenant that have no end, or an end and no settled text."""
         ...
 
     async def segments(self, tenant: str, call_id: str) -> Sequence[Segment]:
         """The transcript as it stands, by start time. Raises NotFoundError."""
+        ...
+
+    async def texts(self, tenant: str, call_ids: Collection[str]) -> Mapping[str, str]:
+        """Transcripts without their times, a line a segment, by call_id; calls of other tenants are left out."""
         ...
 
     async def events(self, tenant: str, call_id: str, *, after: int, limit: int) -> Sequence[Event]:
@@ -372,6 +388,10 @@ class Upload(Protocol):
         """Raises TooLargeError, SpoolError."""
         ...
 
+    async def place(self, data: bytes, at: int) -> None:
+        """`data` at a byte of its own, for files that come in pieces side by side. Raises TooLargeError, SpoolError."""
+        ...
+
     def discard(self) -> None:
         """It is not wanted after all. Once submitted, it is not ours to discard: nothing happens."""
         ...
@@ -397,6 +417,10 @@ class Transcriber(Protocol):
 
     async def job(self, tenant: str, call_id: str) -> Job:
         """Raises NotFoundError."""
+        ...
+
+    def waiting(self, tenant: str) -> Sequence[Order]:
+        """Orders here that are no call yet, newest first."""
         ...
 
     async def finished(self, tenant: str, call_id: str) -> None:

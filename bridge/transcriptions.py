@@ -74,6 +74,8 @@ class _Work:
     """The part of `task` that may be taken back."""
     duration_ms: int | None = None
     done_ms: int = 0
+    is_call: bool = False
+    """Its call has begun: the store knows it."""
     cancelled: bool = False
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -170,6 +172,10 @@ class Transcriptions:
         if record.carrier != CARRIER:
             raise NotFoundError(f"no recording {call_id}")
         return _ended_job(record)
+
+    def waiting(self, tenant: str) -> Sequence[Order]:
+        mine = [work.order for work in self._works.values() if work.order.tenant == tenant and not work.is_call]
+        return mine[::-1]
 
     async def finished(self, tenant: str, call_id: str) -> None:
         if (work := self._works.get(CallKey(tenant, call_id))) is not None:
@@ -312,6 +318,7 @@ class Transcriptions:
         order = work.order
         record, done = await self._told_before(order)
         if record is not None:
+            work.is_call = True
             telling.go_on(record)
             if record.ended_at is not None:
                 return
@@ -320,6 +327,7 @@ class Transcriptions:
         recording = await asyncio.to_thread(self._look, work)
         work.duration_ms = recording.duration_ms
         await telling.start(recording)
+        work.is_call = True
 
         def progress(done_ms: int) -> None:
             work.done_ms = done_ms

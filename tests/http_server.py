@@ -52,6 +52,9 @@ class WritingTranscriber:
         status = JobStatus.FAILED if call_id in self.cancelled else JobStatus.QUEUED
         return Job(call_id=call_id, status=status, created_at=0.0, progress=0.0)
 
+    def waiting(self, tenant: str) -> list[Order]:
+        return [order for order in self.orders if order.tenant == tenant]
+
     async def finished(self, tenant: str, call_id: str) -> None:
         pass
 

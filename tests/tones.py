@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -106,6 +107,22 @@ class ToneEngine:
 
     def pressure(self) -> float:
         return 0.0
+
+
+class HeldEngine(ToneEngine):
+    """Reads tones once it may, and remembers what it was asked."""
+
+    def __init__(self, *, at_first: int = 0) -> None:
+        """`at_first`: jobs that are let through at once."""
+        self.open = asyncio.Event()
+        self.jobs: list[DecodeJob] = []
+        self._at_first = at_first
+
+    async def decode(self, job: DecodeJob) -> Decoded | None:
+        self.jobs.append(job)
+        if len(self.jobs) > self._at_first:
+            await self.open.wait()
+        return await super().decode(job)
 
 
 def _words(samples: Samples) -> list[DecodedWord]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.compat import deepgram, openai, smallest, telnyx
+from bridge.compat import deepgram, openai, smallest, telnyx, vocafuse
 from bridge.compat.live import SESSIONS, leave
 
 
@@ -46,6 +46,12 @@ SURFACES: Final = (
         title="Telnyx speech to text",
         paths=telnyx.PATHS,
         add_routes=telnyx.add_routes,
+    ),
+    Surface(
+        name="vocafuse",
+        title="VocaFuse recordings",
+        paths=vocafuse.PATHS,
+        add_routes=vocafuse.add_routes,
     ),
 )
 

@@ -15,6 +15,8 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,11 +59,16 @@ class IncomingFile:
     async def write(self, data: bytes) -> None:
         self.size += len(data)
         if self.size > self.limit:
-            limit_mb = self.limit // 1_000_000
-            raise TooLargeError(f"more than the {limit_mb} MB that a recording may have", limit=self.limit)
+            raise self._too_large()
         self._held += data
         if len(self._held) >= GATHERED:
             await asyncio.to_thread(self.flush)
+
+    async def place(self, data: bytes, at: int) -> None:
+        self.size = max(self.size, at + len(data))
+        if self.size > self.limit:
+            raise self._too_large()
+        await asyncio.to_thread(self._put, data, at)
 
     def keep(self) -> None:
         """All has come: under its real name, on the disk, still locked. For a thread. Raises SpoolError."""
@@ -84,11 +91,29 @@ class IncomingFile:
 
     def flush(self) -> None:
         held, self._held = self._held, bytearray()
-        try:
-            if os.write(self._handle, held) < len(held):
-                raise SpoolError("the spool folder has no space left for this recording")
-        except OSError as error:
-            raise SpoolError(f"a recording could not be kept: {error.strerror}") from error
+        with _kept():
+            _whole(os.write(self._handle, held), held)
+
+    def _put(self, data: bytes, at: int) -> None:
+        with _kept():
+            _whole(os.pwrite(self._handle, data, at), data)
+
+    def _too_large(self) -> TooLargeError:
+        limit_mb = self.limit // 1_000_000
+        return TooLargeError(f"more than the {limit_mb} MB that a recording may have", limit=self.limit)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SpoolError(f"a recording could not be kept: {error.strerror}") from error
+
+
+def _whole(written: int, data: bytes | bytearray) -> None:
+    if written < len(data):
+        raise SpoolError("the spool folder has no space left for this recording")
 
 
 class Shelved:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select, text, update
 
@@ -12,7 +13,7 @@ from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from bridge.model.records import CallFilter, CallRecord, CallStatus, DeliveryStatus
 from bridge.model.words import Segment
-from bridge.ports import Page
+from bridge.ports import NumberedPage, Page
 from bridge.store import codec, listing, tables
 from bridge.store.appending import append, lock_calls
 from bridge.store.database import Database
@@ -57,6 +58,16 @@ class SqlCalls(Part):
 
         return listing.page(await self._db.read(work), wanted, limit=limit)
 
+    async def calls_behind(self, tenant: str, wanted: CallFilter, *, skip: int, limit: int) -> NumberedPage:
+        found, count = listing.numbered(tenant, wanted, skip=skip, limit=limit)
+
+        def work(connection: Connection) -> NumberedPage:
+            rows = connection.execute(found).mappings().all()
+            total: int = connection.execute(count).scalar_one()
+            return NumberedPage(calls=tuple(codec.call_of(row) for row in rows), total=total)
+
+        return await self._db.read(work)
+
     async def unfinished(self) -> Sequence[CallRecord]:
         """Oldest first."""
         query = select(tables.calls).where(text(tables.UNSETTLED)).order_by(tables.calls.c.number)
@@ -69,6 +80,19 @@ class SqlCalls(Part):
             return transcripts(connection, [number])[number]
 
         return await self._db.read(work)
+
+    async def texts(self, tenant: str, call_ids: Collection[str]) -> Mapping[str, str]:
+        said = tables.segments.c
+        query = (
+            select(tables.calls.c.call_id, said.text)
+            .outerjoin(tables.segments, said.call == tables.calls.c.number)
+            .where(tables.calls.c.call_id.in_(call_ids), tables.calls.c.tenant == tenant)
+            .order_by(said.start_ms, said.leg, said.segment)
+        )
+        lines: defaultdict[str, list[str]] = defaultdict(list)
+        for call_id, line in await self._db.read(lambda connection: connection.execute(query).all()):
+            lines[call_id] += [] if line is None else [line]
+        return {call_id: "\n".join(said) for call_id, said in lines.items()}
 
     async def events(self, tenant: str, call_id: str, *, after: int, limit: int) -> Sequence[Event]:
         def work(connection: Connection) -> Sequence[Event]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
 from bridge.errors import InvalidRequestError
@@ -32,7 +32,27 @@ def queries(
     """
     words = terms(wanted.text or "")
     number = index.number if words else calls.c.number
-    found = select(calls).where(calls.c.tenant == tenant)
+    found = _narrowed(select(calls), tenant, wanted, number)
+    order: list[ColumnElement[Any]] = [number]
+    if wanted.ended_after is not None:
+        order = [calls.c.ended_at, calls.c.number]
+    if cursor is not None:
+        found = found.where(tuple_(*order) < _read(cursor, len(order)))
+    if words:
+        return index.searches(found, words, order, limit + 1)
+    return [found.order_by(*(column.desc() for column in order)).limit(limit + 1)]
+
+
+def numbered(tenant: str, wanted: CallFilter, *, skip: int, limit: int) -> tuple[Select[Any], Select[Any]]:
+    """`limit` rows behind the `skip` newest, and how many there are in all."""
+    found = _narrowed(select(calls), tenant, wanted, calls.c.number)
+    count = _narrowed(select(func.count()).select_from(calls), tenant, wanted, calls.c.number)
+    return found.order_by(calls.c.number.desc()).offset(skip).limit(limit), count
+
+
+def _narrowed(found: Select[Any], tenant: str, wanted: CallFilter, number: ColumnElement[int]) -> Select[Any]:
+    """`found` of the calls that are `wanted`, words aside; `number` is read from where it costs least."""
+    found = found.where(calls.c.tenant == tenant)
     if wanted.status is not None:
         found = found.where(calls.c.status == wanted.status)
     if wanted.carrier_call_id is not None:
@@ -43,15 +63,9 @@ def queries(
     if wanted.started_before is not None:
         found = found.where(number < first_number(wanted.started_before + BUMP_S))
         found = found.where(calls.c.started_at < wanted.started_before)
-    order: list[ColumnElement[Any]] = [number]
     if wanted.ended_after is not None:
         found = found.where(calls.c.ended_at >= wanted.ended_after)
-        order = [calls.c.ended_at, calls.c.number]
-    if cursor is not None:
-        found = found.where(tuple_(*order) < _read(cursor, len(order)))
-    if words:
-        return index.searches(found, words, order, limit + 1)
-    return [found.order_by(*(column.desc() for column in order)).limit(limit + 1)]
+    return found
 
 
 def page(rows: Sequence[Row], wanted: CallFilter, *, limit: int) -> Page:

@@ -105,3 +105,36 @@ async def test_one_lists_cursor_does_not_open_another(office: Store) -> None:
     page = await office.calls("acme", CallFilter(), cursor=None, limit=1)
     with pytest.raises(InvalidRequestError):
         await office.calls("acme", CallFilter(ended_after=START), cursor=page.cursor, limit=1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place", "numbers", "total"),
+    [
+        pytest.param(CallFilter(), {"skip": 0, "limit": 2}, [4, 3], 5, id="first-page"),
+        pytest.param(CallFilter(), {"skip": 4, "limit": 2}, [0], 5, id="last-page"),
+        pytest.param(CallFilter(), {"skip": 5, "limit": 2}, [], 5, id="behind-the-last"),
+        pytest.param(CallFilter(), {"skip": 0, "limit": 0}, [], 5, id="the-count-alone"),
+        pytest.param(CallFilter(status=CallStatus.COMPLETED), {"skip": 1, "limit": 1}, [2], 3, id="narrowed"),
+        pytest.param(
+            CallFilter(started_after=START + 60, started_before=START + 180),
+            {"skip": 0, "limit": 9},
+            [2, 1],
+            2,
+            id="between",
+        ),
+    ],
+)
+async def test_numbered_pages(
+    office: Store, wanted: CallFilter, place: dict[str, int], numbers: list[int], total: int
+) -> None:
+    """Newest first from any place on, with how many there are on all pages; another tenant's are not counted."""
+    page = await office.calls_behind("acme", wanted, **place)
+    assert [call.call_id for call in page.calls] == [f"call-{number}" for number in numbers]
+    assert page.total == total
+
+
+async def test_texts_of_several_calls(office: Store) -> None:
+    """A line a segment in the order of speaking; another tenant's and unknown ones are left out, silent ones empty."""
+    await office.append(Story("silent", "acme", at=START + 900).tell(started(), ended()))
+    found = await office.texts("acme", ["call-0", "call-5", "silent", "none"])
+    assert found == {"call-0": "I want a refund\nfor Monday's order", "silent": ""}

@@ -16,33 +16,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.model.stream import Leg
-from bridge.ports import Decoded, DecodeJob, Urgency
+from bridge.ports import Urgency
 from bridge.web.auth import Scope
 from bridge.web.keys import make_key
 from tests.http_server import until
 from tests.real_server import PATIENCE_S, RealServer, hear_tones, real_server
 from tests.recorded import CODECS, channels, file_of, mulaw_of, said, said_in_turn, words_of
-from tests.tones import DURATION_MS, ToneEngine
+from tests.tones import DURATION_MS, HeldEngine
 
 STEREO = channels(Leg.CALLER, Leg.AGENT)
 WAV = file_of("wav", STEREO)
 LOCAL = "127.0.0.0/8"
-
-
-class HeldEngine(ToneEngine):
-    """Reads tones once it may, and remembers what it was asked."""
-
-    def __init__(self, *, at_first: int = 0) -> None:
-        """`at_first`: jobs that are let through at once."""
-        self.open = asyncio.Event()
-        self.jobs: list[DecodeJob] = []
-        self._at_first = at_first
-
-    async def decode(self, job: DecodeJob) -> Decoded | None:
-        self.jobs.append(job)
-        if len(self.jobs) > self._at_first:
-            await self.open.wait()
-        return await super().decode(job)
 
 
 @pytest.fixture(autouse=True)

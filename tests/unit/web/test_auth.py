@@ -258,3 +258,26 @@ def test_keys_are_random_and_kept_as_hashes() -> None:
     assert len(keys) == 100
     assert all(key.startswith("cbk_") and len(key) == 4 + 43 for key in keys)
     assert hash_key("cbk_x") == "8e79d0dc36b5c8c0e69d75e89ca7ccfe0d0ae5c259645bff96a0c6e5470b693a"
+
+
+def test_a_token_that_only_came_too_late(signer: TokenSigner, clock: SetClock) -> None:
+    """Told apart from one that is not ours, and from one that is still good."""
+    token = token_of(signer, lifetime_s=60)
+    assert not signer.has_lapsed(token)
+    clock.time += 60
+    assert signer.has_lapsed(token)
+    assert not signer.has_lapsed(f"{token[:-4]}AAAA")
+
+
+def test_a_sealed_text_opens_what_it_was_made_for(signer: TokenSigner, clock: SetClock) -> None:
+    """Its claims come back for its purpose alone, until its time is over; it is no token, and no token is one."""
+    sealed = signer.seal({"size": 3}, purpose="upload", lifetime_s=60)
+    opened = signer.unseal(sealed, purpose="upload")
+    assert opened is not None
+    assert opened["size"] == 3
+    assert signer.unseal(sealed, purpose="download") is None
+    assert signer.unseal(f"{sealed[:-4]}AAAA", purpose="upload") is None
+    assert signer.read(sealed) is None
+    assert signer.unseal(token_of(signer), purpose="upload") is None
+    clock.time += 60
+    assert signer.unseal(sealed, purpose="upload") is None

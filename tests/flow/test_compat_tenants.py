@@ -1,0 +1,199 @@
+"""A tenant never sees another's through other services' APIs either. The routes are the router's own: a new surface
+cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from aiohttp import web
+
+from bridge.compat.table import add_surfaces
+from bridge.model.recordings import Order
+from bridge.ports import Store
+from bridge.settings import Settings
+from bridge.web.auth import Scope
+from bridge.web.server import application
+from tests.clock import VirtualClock
+from tests.http_server import HttpServer
+from tests.story import ended, final, started
+
+MARK: Final = "acme-secret"
+"""Stands in everything of acme's: ids, words, addresses."""
+
+IN_ALONE: Final = {
+    "/v1/audio/transcriptions": "a recording in, its own words out",
+    "/v1/listen": "audio in, its own words out",
+    "/waves/v1/stt": "audio in, its own words out",
+    "/waves/v1/stt/live": "audio in, its own words out",
+    "/waves/v1/pulse/get_text": "audio in, its own words out",
+    "/api/v1/pulse/get_text": "audio in, its own words out",
+    "/v2/speech-to-text/transcription": "audio in, its own words out",
+    "/v1/realtime": "audio in, its own words out",
+    "/v2": "audio in, its own words out",
+    "/v3/ws": "audio in, its own words out",
+}
+"""Paths where nothing that is kept can be named, and why."""
+
+STREAMS: Final = "/voice/stream/live/transcribe/"
+"""Below it audio in, its own words out; the parts of the path are a language, a token and the client's own id."""
+
+SAME_FOR_ALL: Final = {
+    "/v1/models": "the server's models",
+    "/api/v1/languages": "the server's languages",
+    "/api/v2/languages": "the server's languages",
+}
+
+MADE: Final = {
+    "/v1/auth/grant": "a token for whoever asks",
+    "/v1/realtime/client_secrets": "a token for whoever asks",
+    "/v1/realtime/transcription_sessions": "a token for whoever asks",
+    "/v3/token": "a token for whoever asks",
+    "/api/v1/token": "a token for whoever asks",
+    "/api/v2/token": "a token for whoever asks",
+    "/token": "a token for whoever asks",
+    "/upload": "an address for whoever asks",
+}
+"""Paths that make something of the asker's own."""
+
+SEALED: Final = {"/upload/{recording_id}", "/upload/{recording_id}/part/{number}"}
+"""Opened by their own address alone: tests/compat/test_vocafuse_wire.py."""
+
+BODIES: Final[Mapping[str, Any]] = {
+    "/token": {"user_id": "somebody"},
+    "/upload": {"file_size": 1000},
+    "/account/api-keys": {"name": "another"},
+}
+
+
+@dataclass(frozen=True)
+class Path:
+    """One route of a surface."""
+
+    method: str
+    pattern: str
+
+    @property
+    def spelt(self) -> set[str]:
+        """As the lists above may name it: without a slash at its end, with or without a version."""
+        plain = self.pattern.rstrip("/")
+        return {plain, plain.removeprefix("/v1")}
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.pattern}"
+
+
+def of_surfaces() -> list[Path]:
+    """What the application serves with surfaces and not without."""
+    bare, whole = application(lambda: None), application(lambda: None)  # type: ignore[arg-type, return-value]
+    add_surfaces(whole)
+    return sorted(_served(whole) - _served(bare), key=str)
+
+
+def _served(app: web.Application) -> set[Path]:
+    return {
+        Path(route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.method not in {"HEAD", "OPTIONS"}
+    }
+
+
+PATHS: Final = [
+    path
+    for path in of_surfaces()
+    if not path.spelt & {*IN_ALONE, *SAME_FOR_ALL, *SEALED} and not path.pattern.startswith(STREAMS)
+]
+MAKERS: Final = [path for path in PATHS if path.spelt & MADE.keys()]
+NAMED: Final = [path for path in PATHS if "{" in path.pattern]
+LISTS: Final = [path for path in PATHS if path not in MAKERS and path not in NAMED]
+
+
+@dataclass
+class Shop:
+    """A server with every surface, where acme has one of everything."""
+
+    http: HttpServer
+    ids: dict[str, str]
+
+    async def answer(
+        self, path: Path, tenant: str | None, ids: Mapping[str, str] | None = None, **given: Any
+    ) -> tuple[int, str]:
+        """Status and text of one request, with acme's ids in its path or these."""
+        where = re.sub(r"{(\w+)}", lambda found: (ids or self.ids)[found[1]], path.pattern)
+        unnamed = re.sub(r"^/v1(?=/)", "", path.pattern)
+        body = {"json": BODIES[unnamed]} if path.method != "GET" and unnamed in BODIES else {}
+        response = await self.http.ask(path.method, where, tenant=tenant, **body, **given)
+        return response.status, await response.text()
+
+    async def everything(self) -> list[str]:
+        """All that acme has, as its own routes tell it."""
+        paths = ["/v1/calls", f"/v1/calls/{self.ids['recording_id']}/transcript", "/recordings"]
+        found = [await (await self.http.ask("GET", path)).text() for path in paths]
+        keys = await self.http.store.keys("acme")
+        return [*found, *(f"{key.id} {key.revoked_at}" for key in keys), str(self.http.transcriber.cancelled)]
+
+
+@pytest.fixture
+async def shop(sqlite_store: Store, clock: VirtualClock) -> AsyncIterator[Shop]:
+    server = HttpServer(sqlite_store, clock, Settings())
+    add_surfaces(server.app)
+    async with server as http:
+        call_id = f"rec_{MARK}"
+        await http.tell(call_id, started(f"CA-{MARK}", identity=MARK), final(1, MARK), ended(), last_seq=0)
+        await http.settle(call_id)
+        http.transcriber.orders.append(
+            Order(call_id=f"rec_waiting-{MARK}", tenant="acme", created_at=clock.now(), name=f"{MARK}.wav")
+        )
+        [key] = await http.store.keys("acme")
+        yield Shop(http, {"recording_id": call_id, "key_id": key.id})
+
+
+def test_every_path_is_in_this_suite() -> None:
+    """Each names what acme has, lists it, makes something new, or stands in one of the lists above with its reason."""
+    named = {name for path in NAMED for name in re.findall(r"{(\w+)}", path.pattern)}
+    assert named == {"recording_id", "key_id"}
+    assert {path.pattern.removeprefix("/v1") for path in LISTS} == {"/recordings", "/voicenotes", "/account/api-keys"}
+
+
+async def test_anothers_thing_is_not_there(shop: Shop) -> None:
+    """With acme's ids rival gets 404, word for word as for an id that nobody has; and acme's thing stays as it is."""
+    before = await shop.everything()
+    for path in NAMED:
+        unknown = await shop.answer(path, "rival", {name: f"{name}-of-nobody" for name in shop.ids})
+        for recording_id in (shop.ids["recording_id"], f"rec_waiting-{MARK}"):
+            found = await shop.answer(path, "rival", {**shop.ids, "recording_id": recording_id})
+            assert found == unknown, path
+            assert found[0] == 404, path
+    assert await shop.everything() == before
+
+
+async def test_lists_hold_ones_own_alone(shop: Shop) -> None:
+    """Nothing of acme's is in any answer to rival, whatever rival makes of its own."""
+    before = await shop.everything()
+    for path in [*LISTS, *MAKERS]:
+        status, text = await shop.answer(path, "rival")
+        assert status in {200, 201}, path
+        assert MARK not in text, path
+        assert not [name for name, own in shop.ids.items() if own in text], path
+    assert await shop.everything() == before
+
+
+async def test_nobody_is_let_in_without_a_credential(shop: Shop) -> None:
+    """401 before anything is looked up."""
+    for path in [*NAMED, *LISTS, *MAKERS]:
+        status, text = await shop.answer(path, None)
+        assert status == 401, path
+        assert MARK not in text, path
+
+
+async def test_another_user_of_the_same_app_is_not_let_in(shop: Shop) -> None:
+    """A token for uploads opens its own identity's recordings: another's are not there, and none may be deleted."""
+    token = {"Authorization": f"Bearer {shop.http.token(Scope.UPLOAD)}"}
+    for path in [path for path in NAMED if "recording_id" in path.pattern]:
+        status, text = await shop.answer(path, None, headers=token)
+        assert status == (403 if path.method == "DELETE" else 404), path
+        assert MARK not in text, path
