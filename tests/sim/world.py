@@ -272,7 +272,9 @@ class World:
         engine = Scheduler(Watched(Decoders(self, self.rng), self.clock), self.clock)
         around: list[asyncio.Task[Any]] = []
         try:
-            async with app_module._open(_settings(self.folder), self.clock, engine) as context:
+            async with app_module._open(
+                _settings().model_copy(update={"spool_dir": self.folder}), self.clock, engine
+            ) as context:
                 self.context = context
                 around += [asyncio.create_task(self._around()), *(asyncio.create_task(r.read()) for r in self.readers)]
                 resting = asyncio.create_task(self._rest())
@@ -383,10 +385,10 @@ def _fast_folder() -> str | None:
 
 
 @cache
-def _settings(folder: Path) -> Settings:
+def _settings() -> Settings:
     return Settings(
-        database_url="sqlite:///simulated.db", spool_dir=folder, secret_key=SecretStr("simulated"), max_calls=20,
-        language="en", resume_grace_s=1.0,
+        database_url="sqlite:///simulated.db", secret_key=SecretStr("simulated"), max_calls=20, language="en",
+        resume_grace_s=1.0,
     )  # fmt: skip
 
 
