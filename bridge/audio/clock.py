@@ -24,11 +24,16 @@ class StreamClock:
         self._origin = -begins_at
         self._latest = begins_at
 
-    def position(self, timestamp_ms: float | None, due: int) -> int | None:
-        """Where the carrier says that a sample belongs, while by count it belongs at `due`. None if it does not say."""
+    def place(self, timestamp_ms: float | None) -> int | None:
+        """Where a time lies that is over. None if the carrier does not say."""
         if timestamp_ms is None or not abs(timestamp_ms) < LATEST_MS:
             return None
-        said = from_ms(timestamp_ms) - self._origin
+        return from_ms(timestamp_ms) - self._origin
+
+    def position(self, timestamp_ms: float | None, due: int) -> int | None:
+        """Where the carrier says that a sample belongs, while by count it belongs at `due`. None if it does not say."""
+        if (said := self.place(timestamp_ms)) is None:
+            return None
         reference = max(due, self._latest)
         if not due - JUMP <= said <= reference + JUMP:
             self._origin += said - reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -25,6 +26,8 @@ JITTER: Final = 40 * SAMPLE_RATE // 1000
 """Timestamps that differ by less from the count of samples are inexact; the count is the better ruler."""
 STUCK: Final = SAMPLE_RATE
 """Once so much audio in a row would be dropped as late, it is the timestamps that are wrong: they count no more."""
+MOST_NAMED: Final = 64
+"""Places in front of a leg's first chunk that are remembered, so that what comes twice is named once."""
 LONGEST_PAUSE_MS: Final = 3_600_000
 """A carrier that says it left out more than this is not believed beyond it: the silence has to be heard through."""
 
@@ -49,8 +52,10 @@ class LegAudio:
     that their time is over.
 
     Positions agree with the carrier's timestamps (to `JITTER`), or with the count of samples where it sends none.
-    Position 0 is the stream's start: a leg that begins late begins with silence, which is no gap. After `flush` the
-    frames' length is what was received plus the gaps.
+    Position 0 is the stream's start: a leg that begins late begins with silence, which is no gap. What belongs in front
+    of a leg's first chunk and comes behind it is too late to be heard. A gap names it, in its place or at the leg's
+    start, where frames have gone out already. After `flush` the frames' length is what was received plus the other
+    gaps.
     """
 
     def __init__(
@@ -62,6 +67,11 @@ class LegAudio:
         self._decoder = decoder_for(media_format, leg)
         self._order: ReorderBuffer[MediaChunk] = ReorderBuffer(PATIENCE_MS * self._decoder.sample_rate // 1000)
         self._writer = FrameWriter(leg, self._decoder.sample_rate, begins_at)
+        self._begins_at = begins_at
+        self._first: int | None = None
+        """The position of the first chunk."""
+        self._named: deque[tuple[int, int]] = deque(maxlen=MOST_NAMED)
+        """What is missing in front of it, because it came behind it."""
         self._previous: MediaChunk | None = None
         self._usual = 0
         """How long the last chunk was, at 16 kHz: the guess for one that never came."""
@@ -97,6 +107,11 @@ class LegAudio:
         self._received += 1
         if item.sequence is None:
             return self._next(0, item)
+        if before := self._order.before_first(item.sequence):
+            named = self._name(item, before)
+            self._late += len(named)
+            self._duplicate += not named
+            return named
         heard: list[Heard] = []
         for missing, chunk in self._order.push(item.sequence, self._decoder.count(item.payload), item):
             heard += self._next(missing, chunk)
@@ -111,7 +126,7 @@ class LegAudio:
         due = self._writer.due
         said = self._clock.position(chunk.timestamp_ms, due) if self._timed else None
         if chunk.sequence is None and said is not None and self._has_been_heard(chunk, said):
-            return []
+            return self._name(chunk, 1) if said < (self._first or 0) else []
         if missing:
             self._decoder.lost()
             self._miss(missing * self._usual, LOST)
@@ -122,6 +137,8 @@ class LegAudio:
             self._miss(self._length(chunk) or self._usual, CORRUPT)
             return []
         heard = self._make_up(chunk, said, due)
+        if self._first is None:
+            self._first = self._writer.due
         heard += self._writer.write(samples)
         self._usual = len(samples) * SAMPLE_RATE // self._decoder.sample_rate or self._usual
         self._previous = chunk
@@ -142,6 +159,21 @@ class LegAudio:
         if absent:
             return self._gap(silence, self._reason)
         return self._gap(silence, LOST if chunk.sequence is None else NOT_SENT)
+
+    def _name(self, chunk: MediaChunk, before: int) -> list[Heard]:
+        """A chunk that belongs in front of the first one, whose place has gone by: it is missing, and with it those
+        between the two, `before` of them in all. Nothing where that has been said.
+        """
+        length = self._length(chunk)
+        first = self._writer.due if self._first is None else self._first
+        place = self._clock.place(chunk.timestamp_ms) if self._timed else None
+        if place is None or not self._begins_at <= place < self._writer.due:
+            place = first - before * length
+        if not length or any(start <= place < end for start, end in self._named):
+            return []
+        end = min([place + before * length, *(start for start, _ in self._named if start > place)])
+        self._named.append((place, end))
+        return [Gap(leg=self._leg, position=max(place, self._begins_at), samples=end - place, reason=LOST)]
 
     def _has_been_heard(self, chunk: MediaChunk, said: int) -> bool:
         """Whether an unnumbered chunk lies behind what was written, or is the last one again. Counts it if so."""

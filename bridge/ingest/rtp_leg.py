@@ -103,6 +103,8 @@ class RtpLeg:
         """Behind the last sample."""
         self._usual_ms = float(FRAME_MS)
         self._number = 0
+        self._source_number = 1
+        """Of the source's first chunk."""
         self._presses: deque[tuple[int, int]] = deque(maxlen=PRESSES)
         self._held_key: tuple[int, int] | None = None
         """The last press, as long as its end has not been told."""
@@ -198,9 +200,14 @@ class RtpLeg:
         if not self._number:  # before it begins, a leg is not silent but not there
             self._due_ms = self._time_ms
         self._ticks, self._at_s = first.timestamp, held[0].at_s
+        self._source_number = self._number + 1
         return [item for arrival in held for item in self._put(arrival)]
 
     def _put(self, arrival: _Arrival) -> list[StreamItem]:
+        before = self._order.before_first(arrival.packet.sequence)
+        if before and not isinstance(arrival.payload, Signal):  # too late to be heard; its number says what it is
+            sequence = self._source_number - before
+            return [MediaChunk(leg=self._leg, payload=arrival.packet.payload, sequence=sequence)]
         return self._in_order(self._order.push(arrival.packet.sequence, self._length_ms(arrival), arrival))
 
     def _in_order(self, released: Sequence[tuple[int, _Arrival]]) -> list[StreamItem]:

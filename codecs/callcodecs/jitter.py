@@ -45,6 +45,8 @@ class ReorderBuffer(Generic[T]):
         self._begun = False
         self._next = 0
         """The number that is due, counted on beyond its wrap-around, as are those below."""
+        self._first = 0
+        """The number that the sender's count began with, as far as is known."""
         self._held: dict[int, tuple[int, T]] = {}
         self._held_length = 0
         self._given_up: deque[int] = deque(maxlen=CAPACITY)
@@ -53,7 +55,7 @@ class ReorderBuffer(Generic[T]):
     def push(self, sequence: int, length: int, item: T) -> list[tuple[int, T]]:
         """Items that are in order now, each with the count of sequence numbers given up just before it."""
         if not self._begun:
-            self._begun, self._next = True, sequence
+            self._begun, self._next, self._first = True, sequence, sequence
         ahead = _distance(self._next, sequence)
         if abs(ahead) > JUMP:
             return self._jumped(sequence, item)
@@ -70,6 +72,11 @@ class ReorderBuffer(Generic[T]):
         self._held[self._next + ahead] = (length, item)
         self._held_length += length
         return self._release(self._patience)
+
+    def before_first(self, sequence: int) -> int:
+        """By how many numbers an item belongs in front of the first one that came; 0 for any other."""
+        ahead = _distance(self._next, sequence)
+        return max(0, self._first - (self._next + ahead)) if self._begun and abs(ahead) <= JUMP else 0
 
     def flush(self) -> list[tuple[int, T]]:
         """Everything that is held, its holes given up. The next push goes on from there."""
@@ -111,7 +118,7 @@ class ReorderBuffer(Generic[T]):
         self._stray = None
         self.counts.stray -= 2
         released = self.flush()
-        self._next = sequence + 1
+        self._next, self._first = sequence + 1, stray[0]
         return [*released, (0, stray[1]), (0, item)]
 
 

@@ -100,10 +100,7 @@ def _heard(world: World, carrier: Carrier, bodies: list[Any]) -> Iterator[str]:
     gaps = [body for body in bodies if isinstance(body, MediaGap)]
     bases = _bases(carrier, gaps)
     arrived: defaultdict[Leg, list[tuple[Span, Sent]]] = defaultdict(list)
-    begun: dict[tuple[Leg, int], int] = {}
     for sent in carrier.sent:
-        if sent.start < begun.setdefault((sent.leg, sent.stream), sent.start):
-            continue  # what comes out of order before a leg's first chunk belongs to no call
         if sent.stream < len(bases) and (base := bases[sent.stream]) is not None:
             first = carrier.streams[sent.stream]
             arrived[sent.leg].append(((base + sent.start - first, base + sent.end - first), sent))

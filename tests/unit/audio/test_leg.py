@@ -139,6 +139,37 @@ def test_what_is_heard(came: list[MediaChunk | Discarded], heard: list[int | Non
     assert told(result) == gap
 
 
+@pytest.mark.parametrize(
+    ("came", "heard", "gap"),
+    [
+        pytest.param(chunks([2, 1, 0, 3]), [SILENCE, SILENCE, 2, 3], [(1, 1, "lost"), (0, 1, "lost")], id="in-place"),
+        pytest.param(chunks([2, 0, 1, 3]), [SILENCE, SILENCE, 2, 3], [(0, 2, "lost")], id="with-those-between"),
+        pytest.param(chunks([1, 0, 2, 0]), [SILENCE, 1, 2], [(0, 1, "lost")], id="twice-named-once"),
+        pytest.param(chunks([1, 0, 2], timed=False), [1, 2], [(0, 1, "lost")], id="counted-only"),
+        pytest.param(chunks([5, 0, 6], counted=False), [*[SILENCE] * 5, 5, 6], [(0, 1, "lost")], id="timed-only"),
+        pytest.param(
+            [replace(chunk(n), timestamp_ms=1.76e12 + 20 * n) for n in [1, 0, 2]],
+            [1, 2],
+            [(0, 1, "lost")],
+            id="unix-time",
+        ),
+        pytest.param(
+            [*chunks(range(9)), *[replace(chunk(n), timestamp_ms=20.0 * (n - 4991)) for n in [5001, 5002, 5000]]],
+            [*range(9), 5001, 5002],
+            [(9, 1, "lost")],
+            id="counts-anew",
+        ),
+    ],
+)
+def test_what_comes_before_the_first_is_named(
+    came: list[MediaChunk | Discarded], heard: list[int | None], gap: list[object]
+) -> None:
+    """A chunk that the line let the first one overtake is told as missing, in its place or at the leg's beginning."""
+    result = hear(came)
+    assert numbers([value for value in result if isinstance(value, AudioFrame)]) == heard
+    assert told(result) == gap
+
+
 def test_counts() -> None:
     """What happened to chunks is counted."""
     leg = LegAudio(Leg.CALLER, WIDE)

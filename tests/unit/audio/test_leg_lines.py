@@ -154,15 +154,17 @@ items = st.one_of(
     came=st.lists(items, max_size=40),
 )
 def test_garbage_raises_nothing(encoding: Encoding, rate: int, came: list[MediaChunk | Discarded]) -> None:
-    """Whatever a carrier sends, nothing raises, frames follow on each other, and each gap is silent."""
+    """Whatever a carrier sends, nothing raises, frames follow on each other, and each gap is silent, but for those that come too late to be."""
     leg = LegAudio(Leg.CALLER, MediaFormat(encoding=encoding, sample_rate=rate), StreamClock())
     heard = hear(came, leg)
     samples = joined(heard)
+    loud = 0
     for value in heard:
         if isinstance(value, Gap):
             assert value.samples > 0
-            assert not samples[value.position : value.position + value.samples].any()
+            loud += bool(samples[value.position : value.position + value.samples].any())
     counts = leg.counts
+    assert loud <= counts.late
     assert counts.received == sum(isinstance(item, MediaChunk) for item in came)
     assert counts.corrupt + counts.late + counts.duplicate + counts.stray <= counts.received
 
