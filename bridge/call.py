@@ -1,8 +1,8 @@
 """One call, first packet to last event. Read this first.
 
-    items → LegAudio → Segmenter → Hearing → (Naming) → events → sink
-    carrier's   16 kHz     stretches   words     whose      numbered,
-    values      frames     of speech             they are   kept, shown
+    items → LegAudio → Segmenter → Hearing → (Naming) → TurnTaker  → events → sink
+    carrier's   16 kHz     stretches   words     whose      whose turn   numbered,
+    values      frames     of speech             they are   it is        kept, shown
 
 Two tasks side by side: `listen` follows the carrier, `tell` follows the recogniser. Values flow down; nothing calls
 back up. Hanging up is the ordinary end: whatever was heard until then is still put into words.
@@ -11,52 +11,40 @@ back up. Hanging up is the ordinary end: whatever was heard until then is still 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from bridge.audio.clock import StreamClock
 from bridge.audio.leg import LegAudio
+from bridge.ear import Ear
 from bridge.errors import BridgeError, CarrierError, CarrierProtocolError
 from bridge.metrics import MEDIA_MISSING
 from bridge.model.call_key import CallKey
 from bridge.model.events import (
     Body,
-    CallDegraded,
     CallEnded,
     CallStarted,
-    DtmfReceived,
-    MediaGap,
-    SpeakerUpdated,
-    SpeechEnded,
-    SpeechFlushed,
-    SpeechStarted,
-    TranscriptFinal,
-    TranscriptPartial,
-    TranscriptRevised,
+    TurnEvent,
 )
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
-from bridge.model.speech import Speech
 from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
-from bridge.model.words import Partial, Segment
 from bridge.naming import Naming
 from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.recognise.heard import (
     AllHeard,
-    Flushed,
+    Concluded,
     Heard,
     KeyPressed,
-    Revision,
-    SpeakerChanged,
-    Thinned,
-    Undecoded,
+    Supposed,
     Unspooled,
-    VoiceEnded,
-    VoiceStarted,
 )
 from bridge.recognise.hearing import Hearing, HearingOptions
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
+from bridge.turns.options import TurnOptions
+from bridge.turns.taking import TurnTaker
+from bridge.wording import as_event
 
 log = structlog.get_logger()
 
@@ -95,39 +83,12 @@ class CallOptions:
     keywords: tuple[str, ...] = ()
     speech: SegmenterOptions = field(default_factory=SegmenterOptions)
     partials: bool = True
+    turns: TurnOptions | None = field(default_factory=TurnOptions)
+    """None: nobody is told whose turn it is."""
     voices: VoiceEncoder | None = None
     """Tells the speakers of a leg apart; None does not."""
     told: Mapping[Leg, Told] = field(default_factory=dict)
     """Of a call that is taken up again: its items come from the beginning, its words go on behind this."""
-
-
-class _Ear:
-    """One leg on its way from chunks to words."""
-
-    def __init__(self, audio: LegAudio, segmenter: Segmenter, hearing: Hearing, naming: Naming | None) -> None:
-        self.audio = audio
-        self.segmenter = segmenter
-        self.hearing = hearing
-        self.naming = naming
-        self.position = 0
-        """Behind the last sample heard."""
-
-    def hear(self, frame: AudioFrame) -> None:
-        self.position = frame.end
-        self.offer(self.segmenter.push(frame))
-
-    def offer(self, speech: Sequence[Speech]) -> None:
-        self.hearing.offer(speech)
-        if self.naming is not None:
-            self.naming.offer(speech)
-
-    def close(self) -> None:
-        self.hearing.close()
-        if self.naming is not None:
-            self.naming.close()
-
-    async def run(self) -> None:
-        await (self.hearing.run() if self.naming is None else self.naming.run(self.hearing.run))
 
 
 class Call:
@@ -156,18 +117,21 @@ class Call:
         self._ending = CallEnded(reason="closed", duration_ms=0)
         self.ended = asyncio.Event()
 
-    def _open_ears(self, engine: Engine, options: CallOptions) -> dict[Leg, _Ear]:
+    def _open_ears(self, engine: Engine, options: CallOptions) -> dict[Leg, Ear]:
         timeline = StreamClock()
         ears = {}
         for leg in self.started.legs:
             hearing = _hearing_options(options, leg)
             naming = self._open_naming(leg, options.voices, hearing)
-            ears[leg] = _Ear(
+            ears[leg] = Ear(
                 LegAudio(leg, self.started.media_format, timeline),
                 Segmenter(options.speech),
                 Hearing(leg, engine, self._clock, self._heard if naming is None else naming.inbox, hearing),
                 naming,
+                None if options.turns is None else TurnTaker(leg, options.turns),
             )
+        for ear in ears.values():
+            ear.others = [other for other in ears.values() if other is not ear]
         return ears
 
     def _open_naming(self, leg: Leg, voices: VoiceEncoder | None, hearing: HearingOptions) -> Naming | None:
@@ -216,7 +180,7 @@ class Call:
         for ear in self._ears.values():
             try:
                 self._hear_held(ear)
-                ear.offer(ear.segmenter.flush())
+                self._turned(ear.flush())
             except Exception:  # a leg that cannot be heard out must not keep the others, or the end, from being told
                 log.exception("a leg could not be flushed")
                 self._ending = BROKEN
@@ -244,7 +208,7 @@ class Call:
     def _flush(self) -> None:
         for ear in self._ears.values():
             self._hear_held(ear)
-            ear.offer(ear.segmenter.cut())
+            self._turned(ear.cut())
             ear.hearing.mark(ear.position)
 
     async def _room(self) -> None:
@@ -265,22 +229,26 @@ class Call:
                 self._hear(ear, heard)
             ear.audio = LegAudio(leg, started.media_format, timeline, begins_at=position)
 
-    def _ear(self, leg: Leg) -> _Ear:
+    def _ear(self, leg: Leg) -> Ear:
         try:
             return self._ears[leg]
         except KeyError:
             raise CarrierProtocolError(f"audio of leg {leg!r}, which the stream did not announce") from None
 
-    def _hear_held(self, ear: _Ear) -> None:
+    def _hear_held(self, ear: Ear) -> None:
         for heard in ear.audio.flush():
             self._hear(ear, heard)
 
-    def _hear(self, ear: _Ear, heard: AudioFrame | Gap) -> None:
+    def _hear(self, ear: Ear, heard: AudioFrame | Gap) -> None:
         if isinstance(heard, AudioFrame):
-            ear.hear(heard)
+            self._turned(ear.hear(heard))
             return
         MEDIA_MISSING.inc(heard.samples / SAMPLE_RATE)
         self._heard.put_nowait(heard)
+
+    def _turned(self, events: Iterable[TurnEvent]) -> None:
+        for event in events:
+            self._heard.put_nowait(event)
 
     # -- recogniser → world ----------------------------------------------------------------------------------------
 
@@ -313,15 +281,22 @@ class Call:
             self._told.set()
             if isinstance(heard, AllHeard):
                 speaking.discard(heard.leg)
-            else:
-                await self._publish(_as_event(heard))
+            await self._tell_heard(heard)
 
     async def _tell_what_is_left(self) -> None:
         while not self._heard.empty():
             heard = self._heard.get_nowait()
             self._told.set()
-            if not isinstance(heard, AllHeard | Unspooled):  # a crash can take nothing from a call that is told
-                await self._publish(_as_event(heard))
+            if not isinstance(heard, Unspooled):  # a crash can take nothing from a call that is told
+                await self._tell_heard(heard)
+
+    async def _tell_heard(self, heard: Heard) -> None:
+        """What was heard, and what that says about whose turn it is."""
+        if not isinstance(heard, AllHeard | Supposed | Concluded):
+            await self._publish(as_event(heard))
+        if not isinstance(heard, Unspooled):
+            for event in self._ears[heard.leg].read(heard):
+                await self._publish(event)
 
     def _start(self) -> CallStarted:
         media = self.started.media_format
@@ -352,32 +327,3 @@ def _hearing_options(options: CallOptions, leg: Leg) -> HearingOptions:
         first_segment=told.segments + 1,
         told_ms=told.until_ms,
     )
-
-
-def _as_event(heard: Heard) -> Body:  # noqa: C901, PLR0911  # a table, as a match
-    match heard:
-        case VoiceStarted(leg=leg, position=at):
-            return SpeechStarted(leg=leg, at_ms=to_ms(at))
-        case VoiceEnded(leg=leg, position=at):
-            return SpeechEnded(leg=leg, at_ms=to_ms(at))
-        case Partial():
-            return TranscriptPartial.of(heard)
-        case Segment():
-            return TranscriptFinal.of(heard)
-        case Revision(leg=leg, replaces=replaces, segments=segments):
-            return TranscriptRevised(leg=leg, replaces=replaces, segments=segments)
-        case SpeakerChanged(leg=leg, segment=segment, speaker=speaker):
-            return SpeakerUpdated(leg=leg, segment=segment, speaker=speaker)
-        case KeyPressed(leg=leg, position=at, digit=digit):
-            return DtmfReceived(leg=leg, digit=digit, at_ms=to_ms(at))
-        case Undecoded(leg=leg, position=at, samples=samples):
-            return MediaGap(leg=leg, at_ms=to_ms(at), missing_ms=to_ms(samples), reason="undecoded")
-        case Gap(leg=leg, position=at, samples=samples, reason=reason):
-            return MediaGap(leg=leg, at_ms=to_ms(at), missing_ms=to_ms(samples), reason=reason)
-        case Thinned():
-            return CallDegraded(reason="load", what="partials")
-        case Flushed(leg=leg, position=at):
-            return SpeechFlushed(leg=leg, at_ms=to_ms(at))
-        case Unspooled():
-            return CallDegraded(reason="spool", what="recovery")
-    raise TypeError(f"{type(heard).__name__} is not told")

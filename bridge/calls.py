@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -18,12 +17,14 @@ from bridge.errors import CapacityError, ConflictError, NotFoundError
 from bridge.line import Line
 from bridge.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_STARTED
 from bridge.model.call_key import CallKey
+from bridge.model.limits import within
 from bridge.model.stream import Leg, StreamItem, StreamStarted
 from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.speech.segmenter import SegmenterOptions
 from bridge.spool.record import Header
 from bridge.spool.spool import Spool
 from bridge.spool.tape import Tape
+from bridge.turns.options import EARLY_PAUSE_MS, TurnOptions, turn_options
 
 log = structlog.get_logger()
 
@@ -146,9 +147,9 @@ class Calls:
     ) -> None:
         """Tell the rest of a call that an earlier process has left, from its first item on; `told` is not told again.
 
-        `sink` has the call open. It takes nobody's room: partials, which nobody waits for, are left out.
+        `sink` has the call open. It takes nobody's room: partials and turns, which nobody waits for, are left out.
         """
-        options = replace(self._options(started), partials=False, told=told)
+        options = replace(self._options(started), partials=False, turns=None, told=told)
         call = Call(key, started, engine=self._engine, sink=sink, clock=self._clock, options=options)
         with structlog.contextvars.bound_contextvars(call_id=key.call_id):
             async with asyncio.TaskGroup() as tasks:
@@ -215,10 +216,12 @@ class Calls:
     def _options(self, started: StreamStarted) -> CallOptions:
         language = started.parameters.get("language", "").strip().lower().split("-")[0]
         keywords = [word.strip() for word in started.parameters.get("keywords", "").split(",")]
+        turns = turn_options(started.parameters)
         return CallOptions(
             language=language if language in self._languages else self._language,
             keywords=tuple(word for word in keywords if word)[:MOST_KEYWORDS],
-            speech=_speech(started.parameters, self._speech),
+            speech=_speech(started.parameters, self._speech, turns),
+            turns=turns,
             partials=started.parameters.get("partials", "") != "off",
             voices=self._voices if _switched(started.parameters.get("diarize"), self._diarize) else None,
         )
@@ -251,10 +254,12 @@ def _is_gone(error: BaseException) -> bool:
     return isinstance(error, NotFoundError)
 
 
-def _speech(parameters: Mapping[str, str], usual: SegmenterOptions) -> SegmenterOptions:
+def _speech(parameters: Mapping[str, str], usual: SegmenterOptions, turns: TurnOptions | None) -> SegmenterOptions:
     """`endpointing_ms`, the silence that ends speech, and `vad_threshold`, how sure of it one must be."""
-    hangover_ms = _within(parameters.get("endpointing_ms"), SHORTEST_ENDPOINTING_MS, LONGEST_ENDPOINTING_MS)
-    threshold = _within(parameters.get("vad_threshold"), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)
+    if turns is not None and turns.early:
+        usual = replace(usual, pause_ms=min(usual.pause_ms, EARLY_PAUSE_MS))
+    hangover_ms = within(parameters.get("endpointing_ms"), SHORTEST_ENDPOINTING_MS, LONGEST_ENDPOINTING_MS)
+    threshold = within(parameters.get("vad_threshold"), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)
     if hangover_ms is not None:
         pause_ms = min(usual.pause_ms, round(hangover_ms / 2))
         usual = replace(usual, hangover_ms=round(hangover_ms), pause_ms=pause_ms)
@@ -267,15 +272,6 @@ def _speech(parameters: Mapping[str, str], usual: SegmenterOptions) -> Segmenter
 def _switched(given: str | None, usual: bool) -> bool:
     """The usual for what is neither on nor off."""
     return {**dict.fromkeys(ON, True), **dict.fromkeys(OFF, False)}.get((given or "").strip().lower(), usual)
-
-
-def _within(given: str | None, least: float, most: float) -> float | None:
-    """None for what is no number."""
-    try:
-        number = float(given or "")
-    except ValueError:
-        return None
-    return min(max(number, least), most) if math.isfinite(number) else None
 
 
 async def _taped(items: AsyncIterator[StreamItem], tape: Tape | None) -> AsyncIterator[StreamItem]:

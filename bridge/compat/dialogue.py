@@ -19,7 +19,7 @@ class Begin:
     carrier: str
     carrier_call_id: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """As a carrier's: `language`, `keywords`, `endpointing_ms`, `vad_threshold`, `partials`, `metadata.*`."""
+    """As a carrier's: `language`, `keywords`, `endpointing_ms`, `vad_threshold`, `partials`, `turns`, `metadata.*`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from bridge.model.call_key import CallKey
 from bridge.model.stream import Leg
@@ -105,6 +105,8 @@ class TranscriptRevised(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted(Body):
+    """Somebody has taken the floor. `probability`, here as in all events of turns: that the turn is over."""
+
     type: ClassVar[str] = "turn.started"
     leg: Leg
     turn: int
@@ -114,6 +116,8 @@ class TurnStarted(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEagerEnded(Body):
+    """It may be over: sure enough to begin an answer. `turn.resumed` takes it back, `turn.ended` makes it stand."""
+
     type: ClassVar[str] = "turn.eager_ended"
     leg: Leg
     turn: int
@@ -134,6 +138,8 @@ class TurnResumed(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnded(Body):
+    """It is over: all its words, and what spoke most for the end."""
+
     type: ClassVar[str] = "turn.ended"
     leg: Leg
     turn: int
@@ -141,6 +147,9 @@ class TurnEnded(Body):
     probability: float
     text: str
     reason: str
+
+
+TurnEvent: TypeAlias = TurnStarted | TurnEagerEnded | TurnResumed | TurnEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

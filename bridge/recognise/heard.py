@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bridge.model.events import TurnEvent
 from bridge.model.frame import Gap
 from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment
@@ -63,6 +64,24 @@ class Undecoded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Supposed:
+    """What an utterance says, should the pause at `position` be its end. Nobody outside is told."""
+
+    leg: Leg
+    position: int
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """What was said before `position` has been told, as far as there were words. Nobody outside is told."""
+
+    leg: Leg
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Thinned:
     """Partials have stopped for lack of room. Finals go on."""
 
@@ -98,6 +117,9 @@ Heard: TypeAlias = (
     | Segment
     | Revision
     | SpeakerChanged
+    | Supposed
+    | Concluded
+    | TurnEvent
     | Undecoded
     | Thinned
     | Unspooled

@@ -22,7 +22,17 @@ from bridge.ports import Clock, Decoded, DecodedWord, DecodeJob, Engine, Urgency
 from bridge.recognise.agreement import Agreement, joined
 from bridge.recognise.context import Context, Said, Window
 from bridge.recognise.guard import is_invented
-from bridge.recognise.heard import AllHeard, Flushed, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
+from bridge.recognise.heard import (
+    AllHeard,
+    Concluded,
+    Flushed,
+    Heard,
+    Supposed,
+    Thinned,
+    Undecoded,
+    VoiceEnded,
+    VoiceStarted,
+)
 from bridge.recognise.pace import (
     LONGEST,
     PARTIAL_S,
@@ -182,6 +192,7 @@ class Hearing:
                     self._number += 1
                     await self._hear_out(utterance)
                 self._utterances.popleft()
+                self._tell(Concluded(leg=self._leg, position=utterance.voice_end))
                 self._tell_marks(1)
                 self._limit()
             self._tell(AllHeard(leg=self._leg))
@@ -238,6 +249,8 @@ class Hearing:
             pause = _Pause(utterance)
             early = not utterance.over
             final = await self._unless(pause.went_on, self._final(utterance))
+            if early and final is not None and not pause.went_on():
+                self._suppose(utterance, final)
             while not utterance.over and not pause.went_on():
                 await self._change()
             if not pause.went_on():
@@ -246,6 +259,10 @@ class Hearing:
                 self._conclude(utterance, final)
                 return
             self.wasted += final is not None
+
+    def _suppose(self, utterance: Utterance, final: Decoded) -> None:
+        text = "" if is_invented(final) else final.text
+        self._tell(Supposed(leg=self._leg, position=utterance.voice_end, text=text, language=final.language))
 
     # -- partials --------------------------------------------------------------------------------------------------
 

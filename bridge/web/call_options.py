@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,10 @@ class CallOptionsIn(Incoming):
     language: Text | None = Field(default=None, description="a language code; found out when left out")
     keywords: tuple[Text, ...] = Field(default=(), max_length=MOST_KEYWORDS, description="words to expect")
     diarize: bool | None = None
+    turns: Literal["captions", "bot", "off"] | None = Field(default=None, description="how turns are told")
+    eot_threshold: float | None = Field(default=None, description="how sure `turn.ended` must be")
+    eager_eot_threshold: float | None = Field(default=None, description="how sure `turn.eager_ended` must be")
+    eot_timeout_ms: int | None = Field(default=None, description="silence that ends any turn")
     metadata: dict[str, Annotated[str, Field(max_length=1000)]] = Field(
         default={}, max_length=50, description="comes back with the call"
     )
@@ -33,6 +37,10 @@ class CallOptionsIn(Incoming):
             "language": self.language,
             "keywords": ",".join(self.keywords) or None,
             "diarize": self.diarize,
+            "turns": self.turns,
+            "eot_threshold": self.eot_threshold,
+            "eager_eot_threshold": self.eager_eot_threshold,
+            "eot_timeout_ms": self.eot_timeout_ms,
             **{f"metadata.{name}": value for name, value in self.metadata.items()},
         }
         return parameters({name: value for name, value in given.items() if value is not None})

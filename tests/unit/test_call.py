@@ -45,7 +45,7 @@ async def test_a_call_of_two_legs_is_told_from_start_to_end(office: Office) -> N
     await office.clock.advance(1.0)
     assert [kind for kind, _ in groupby(office.sink.kinds("c1"))] == [
         "call.started",
-        *["speech.started", "transcript.partial", "speech.ended", "transcript.final"] * 2,
+        *["speech.started", "turn.started", "transcript.partial", "speech.ended", "transcript.final", "turn.ended"] * 2,
         "call.ended",
     ]
     [start] = office.sink.of("c1", CallStarted)

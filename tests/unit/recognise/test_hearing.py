@@ -14,7 +14,7 @@ from bridge.model.speech import SpeechAudio, SpeechBegan, SpeechOver
 from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment
 from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise.heard import AllHeard, Heard, Thinned, Undecoded, VoiceEnded, VoiceStarted
+from bridge.recognise.heard import AllHeard, Concluded, Heard, Supposed, Thinned, Undecoded, VoiceEnded, VoiceStarted
 from bridge.recognise.hearing import BACKLOG, CUT_WAITS_MS, Hearing, HearingOptions
 from bridge.recognise.pace import BRISK_LONGEST, LONGEST
 from bridge.recognise.utterance import TRAIL
@@ -51,7 +51,7 @@ async def test_an_utterance_becomes_one_final_with_words_in_their_places(open_li
 
 
 async def test_what_is_told_comes_in_the_order_of_the_talk(open_line: OpenLine) -> None:
-    """Started, partials, ended, final; and at last that all is heard."""
+    """Started, partials, what it says should it end here, ended, final; and at last that all is heard."""
     line = await open_line()
     await line.say(*EIGHT)
     await line.stop()
@@ -59,8 +59,8 @@ async def test_what_is_told_comes_in_the_order_of_the_talk(open_line: OpenLine) 
     await line.clock.settle()
     kinds = [type(one) for one in line.heard(object)]
     assert kinds[0] is VoiceStarted
-    assert kinds[-3:] == [VoiceEnded, Segment, AllHeard]
-    assert set(kinds[1:-3]) == {Partial}
+    assert kinds[-5:] == [Supposed, VoiceEnded, Segment, Concluded, AllHeard]
+    assert set(kinds[1:-5]) == {Partial}
 
 
 async def test_finals_come_in_order_and_each_once(open_line: OpenLine, engine: ScriptedEngine) -> None:
