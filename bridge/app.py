@@ -135,6 +135,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             options=TranscriptionOptions(
                 language=None if settings.language == "auto" else settings.language,
                 segmenter=partial(Segmenter, SegmenterOptions(hangover_ms=settings.speech_hangover_ms)),
+                voices=voices,
                 most_waiting=settings.recordings_waiting,
             ),
         )

@@ -29,15 +29,24 @@ from bridge.errors import (
 )
 from bridge.metrics import CALLS_ENDED, CALLS_STARTED
 from bridge.model.call_key import CallKey
-from bridge.model.events import Body, CallEnded, CallStarted, MediaGap, TranscriptFinal
+from bridge.model.events import (
+    Body,
+    CallEnded,
+    CallStarted,
+    MediaGap,
+    SpeakerUpdated,
+    TranscriptFinal,
+    TranscriptRevised,
+)
 from bridge.model.frame import to_ms
 from bridge.model.recordings import CARRIER, Job, JobStatus, Order
 from bridge.model.records import CallRecord, CallStatus
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
-from bridge.ports import CallStore, Clock, Engine, EventSink, Upload, Urgency
-from bridge.recognise.heard import Undecoded
+from bridge.ports import CallStore, Clock, Engine, EventSink, Upload, Urgency, VoiceEncoder
+from bridge.recognise.heard import Revision, Undecoded
 from bridge.recordings.file import Recording, look, probe
+from bridge.recordings.speakers import Correction
 from bridge.recordings.transcribe import Done, TranscribeOptions, tell_transcript
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 from bridge.spool.shelf import IncomingFile, Shelf, Shelved
@@ -100,6 +109,8 @@ class TranscriptionOptions:
     language: str | None
     """Where an order names none; None: found once a leg, then held."""
     segmenter: Callable[[], Segmenter] = lambda: Segmenter(SegmenterOptions())
+    voices: VoiceEncoder | None = None
+    """Tells speakers apart for orders that ask for it."""
     windows_at_once: int = 8
     """Of one recording."""
     most_waiting: int = 100
@@ -338,9 +349,18 @@ class Transcriptions:
             segmenter=self._options.segmenter,
             urgency=Urgency.RECORDING,
             at_once=self._options.windows_at_once,
+            voices=self._options.voices if order.diarize else None,
             done=done,
         )
-        await tell_transcript(recording, self._engine, self._clock, options, tell=telling.tell, progress=progress)
+        await tell_transcript(
+            recording,
+            self._engine,
+            self._clock,
+            options,
+            tell=telling.tell,
+            correct=telling.correct,
+            progress=progress,
+        )
         await telling.end(CallEnded(reason="closed", duration_ms=recording.duration_ms))
 
     def _look(self, work: _Work) -> Recording:
@@ -392,6 +412,13 @@ class _Telling:
             at_ms, missing_ms = to_ms(lost.position), to_ms(lost.samples)
             await self._publish(MediaGap(leg=lost.leg, at_ms=at_ms, missing_ms=missing_ms, reason="undecoded"))
 
+    async def correct(self, corrections: Sequence[Correction]) -> None:
+        for one in corrections:
+            if isinstance(one, Revision):
+                await self._publish(TranscriptRevised(leg=one.leg, replaces=one.replaces, segments=one.segments))
+            else:
+                await self._publish(SpeakerUpdated(leg=one.leg, segment=one.segment, speaker=one.speaker))
+
     async def end(self, ending: CallEnded) -> None:
         self._ended = True
         await self._publish(ending)
@@ -405,7 +432,7 @@ class _Telling:
         await self.end(CallEnded(reason="error", duration_ms=self._heard_ms, error=code))
 
     async def settled(self) -> None:
-        """Nothing is revised: the finals had all the context there is."""
+        """No text is revised: the finals had all the context there is."""
         await self._sink.settled(self._order.key)
 
     async def _start(self, *, legs: tuple[Leg, ...], codec: str, sample_rate: int) -> None:
@@ -437,7 +464,8 @@ def _done(segments: Sequence[Segment]) -> dict[Leg, Done]:
     for said in segments:
         before = done.get(said.leg)
         if before is None or said.segment > before.segment:
-            done[said.leg] = Done(segment=said.segment, language=said.language)
+            until_ms = max(said.end_ms, before.until_ms if before is not None else 0)
+            done[said.leg] = Done(segment=said.segment, until_ms=until_ms, language=said.language)
     return done
 
 

@@ -10,6 +10,8 @@ from bridge.ports import Clock
 from bridge.recognise import weights
 from bridge.recognise.local import LocalEngine, open_engine
 from bridge.settings import Settings
+from bridge.speakers.encoder import CampPlusEncoder
+from bridge.speakers.weights import find_model
 
 
 @contextmanager
@@ -37,3 +39,9 @@ def engine_for(settings: Settings, clock: Clock) -> LocalEngine:
     """The engine that the settings name. Raises SetupError."""
     with _reading(settings.model) as read:
         return open_engine(settings, clock, read)
+
+
+def voices_for(settings: Settings) -> CampPlusEncoder:
+    """What tells speakers apart, as the settings name it. Raises SetupError."""
+    path = find_model(settings.speaker_model, model_dir=settings.model_dir)
+    return CampPlusEncoder(lambda: path)

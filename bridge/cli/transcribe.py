@@ -13,15 +13,17 @@ import click
 
 from bridge.captions import as_srt, as_text, as_vtt
 from bridge.cli import config_option, example
-from bridge.cli.engine import engine_for
+from bridge.cli.engine import engine_for, voices_for
 from bridge.cli.progress import audio_bar, minutes
 from bridge.clock import SystemClock
 from bridge.errors import InvalidRequestError, SetupError
 from bridge.model.frame import to_ms
 from bridge.model.languages import languages_of
+from bridge.ports import VoiceEncoder
 from bridge.recognise.local import LocalEngine
 from bridge.recordings.file import Recording, look
 from bridge.recordings.transcribe import TranscribeOptions, Transcript, transcribe
+from bridge.rttm import as_rttm
 from bridge.settings import Settings, load
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 from bridge.store.payloads import transcript_fields
@@ -42,6 +44,7 @@ FORMS: Final[Mapping[str, Callable[[Recording, Transcript], str]]] = {
     "json": _as_json,
     "srt": lambda _, transcript: as_srt(transcript.segments),
     "vtt": lambda _, transcript: as_vtt(transcript.segments),
+    "rttm": lambda recording, transcript: as_rttm(transcript.segments, recording.path.stem),
 }
 SUBTITLES: Final = frozenset({"srt", "vtt"})
 """A file each: two of them one behind the other are none."""
@@ -52,6 +55,7 @@ SUBTITLES: Final = frozenset({"srt", "vtt"})
         "callbridge transcribe call.wav",
         "callbridge transcribe --format srt talk.mp3 > talk.srt",
         "callbridge transcribe --format json *.wav > calls.jsonl",
+        "callbridge transcribe --diarize meeting.wav",
     )
 )
 @click.argument(
@@ -66,20 +70,19 @@ def command(*, files: tuple[Path, ...], form: str, language: str | None, diarize
 
     JSON is a line a file. Status 1: some file could not be read, or some of its speech not be decoded.
     """
-    if diarize:
-        raise SetupError("--diarize: this version does not tell speakers of one channel apart; record them in stereo")
     if form in SUBTITLES and len(files) > 1:
         raise InvalidRequestError(f"--format {form}: one file at a time; subtitles of several cannot stand together")
     settings = load(config, language=language)
     if settings.language != "auto" and settings.language not in languages_of(settings.model):
         raise SetupError(f"--language: {settings.model!r} does not write {settings.language!r}")
-    whole = asyncio.run(_transcribe(files, form, settings))
+    whole = asyncio.run(_transcribe(files, form, settings, diarize=diarize or settings.diarize))
     if not whole:
         raise click.exceptions.Exit(1)
 
 
-async def _transcribe(files: tuple[Path, ...], form: str, settings: Settings) -> bool:
+async def _transcribe(files: tuple[Path, ...], form: str, settings: Settings, *, diarize: bool) -> bool:
     """Whether all that was said in all files is in the output."""
+    voices = voices_for(settings) if diarize else None
     engine = engine_for(settings, SystemClock())
     whole = True
     try:
@@ -88,7 +91,7 @@ async def _transcribe(files: tuple[Path, ...], form: str, settings: Settings) ->
                 click.echo(f"{'' if number == 1 else chr(10)}==> {path} <==")
             try:
                 recording = await asyncio.to_thread(look, path)
-                transcript = await _one(recording, engine, settings, f"{path.name} ({number}/{len(files)})")
+                transcript = await _one(recording, engine, voices, settings, f"{path.name} ({number}/{len(files)})")
             except InvalidRequestError as error:
                 click.echo(f"callbridge: {error.message}", err=True)
                 whole = False
@@ -98,14 +101,19 @@ async def _transcribe(files: tuple[Path, ...], form: str, settings: Settings) ->
             whole = whole and not transcript.undecoded
     finally:
         await engine.close()
+        if voices is not None:
+            voices.close()
     return whole
 
 
-async def _one(recording: Recording, engine: LocalEngine, settings: Settings, title: str) -> Transcript:
+async def _one(
+    recording: Recording, engine: LocalEngine, voices: VoiceEncoder | None, settings: Settings, title: str
+) -> Transcript:
     options = TranscribeOptions(
         language=None if settings.language == "auto" else settings.language,
         segmenter=partial(Segmenter, SegmenterOptions(hangover_ms=settings.speech_hangover_ms)),
         at_once=engine.tuning.workers * engine.tuning.max_batch,
+        voices=voices,
     )
     with audio_bar(title, recording.duration_ms) as done:
         return await transcribe(recording, engine, SystemClock(), options, done)

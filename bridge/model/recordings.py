@@ -47,6 +47,8 @@ class Order:
     language: str | None = None
     """None: found once a leg, then held."""
     keywords: tuple[str, ...] = ()
+    diarize: bool = False
+    """Whether the speakers of a leg are to be told apart."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     raw: RawAudio | None = None
     """None: its header says what it is."""

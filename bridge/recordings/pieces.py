@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,9 +38,13 @@ class Window:
 class Cutter:
     """One leg's samples in, windows full of its speech out."""
 
-    def __init__(self, leg: Leg, segmenter: Segmenter) -> None:
+    def __init__(
+        self, leg: Leg, segmenter: Segmenter, listener: Callable[[Sequence[Speech]], None] = lambda _: None
+    ) -> None:
+        """`listener` is told all speech that is found, before it is cut."""
         self._leg = leg
         self._segmenter = segmenter
+        self._listener = listener
         self._position = 0
         self._number = 0
         self._open: Utterance | None = None
@@ -60,7 +64,8 @@ class Cutter:
         yield from self._take(self._segmenter.flush())
         yield from self._pass_on()
 
-    def _take(self, found: Iterable[Speech]) -> Iterator[Window]:
+    def _take(self, found: Sequence[Speech]) -> Iterator[Window]:
+        self._listener(found)
         for item in found:
             match item:
                 case SpeechBegan(position, voice):

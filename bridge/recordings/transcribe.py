@@ -12,9 +12,11 @@ from typing import Final
 
 from bridge.errors import BridgeError, EngineError
 from bridge.model.frame import from_ms, to_ms
+from bridge.model.likeness import Likeness
+from bridge.model.speech import Speech
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
-from bridge.ports import Clock, Decoded, DecodeJob, Engine, Urgency
+from bridge.ports import Clock, Decoded, DecodeJob, Engine, Urgency, VoiceEncoder
 from bridge.recognise.context import joined
 from bridge.recognise.guard import is_invented
 from bridge.recognise.heard import Undecoded
@@ -22,6 +24,8 @@ from bridge.recognise.settling import Piece, shared_out
 from bridge.recognise.tongue import Tongue
 from bridge.recordings.file import Recording
 from bridge.recordings.pieces import Cutter, Window
+from bridge.recordings.speakers import Before, Correction, Speakers, corrected
+from bridge.speakers.windows import VoiceWindow, Windows
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 
 PATIENCE_S: Final = 600.0
@@ -41,12 +45,18 @@ Tell = Callable[[Sequence[Segment], "Sequence[Undecoded]"], Awaitable[None]]
 """Called with the words of a window, and with its speech that has none: each leg's in order."""
 
 
+Correct = Callable[[Sequence[Correction]], Awaitable[None]]
+"""Called with later, better answers for segments that have been told."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What has been told of a leg."""
 
     segment: int
     """The number of its last segment."""
+    until_ms: int
+    """The end of its last segment."""
     language: str
 
 
@@ -63,6 +73,8 @@ class TranscribeOptions:
     """`RECORDING` where the engine serves live calls too."""
     at_once: int = 8
     """Windows in work at a time; those that wait to be decoded together are among them."""
+    voices: VoiceEncoder | None = None
+    """Tells the speakers of a leg apart; None does not."""
     done: Mapping[Leg, Done] = field(default_factory=dict)
     """Of a recording that is taken up again: it is cut as before, and its words go on behind this."""
 
@@ -86,14 +98,18 @@ async def transcribe(
     """Put a recording into words. Raises InvalidRequestError when the file cannot be read any more."""
     segments: list[Segment] = []
     undecoded: list[Undecoded] = []
+    corrections: list[Correction] = []
 
     async def keep(said: Sequence[Segment], lost: Sequence[Undecoded]) -> None:
         segments.extend(said)
         undecoded.extend(lost)
 
-    await tell_transcript(recording, engine, clock, options, tell=keep, progress=progress)
+    async def correct(found: Sequence[Correction]) -> None:
+        corrections.extend(found)
+
+    await tell_transcript(recording, engine, clock, options, tell=keep, correct=correct, progress=progress)
     return Transcript(
-        segments=tuple(sorted(segments, key=lambda said: (said.start_ms, said.end_ms))),
+        segments=tuple(sorted(corrected(segments, corrections), key=lambda said: (said.start_ms, said.end_ms))),
         undecoded=tuple(sorted(undecoded, key=lambda lost: lost.position)),
     )
 
@@ -105,13 +121,15 @@ async def tell_transcript(
     options: TranscribeOptions,
     *,
     tell: Tell,
+    correct: Correct,
     progress: Progress = lambda _: None,
 ) -> None:
     """Put a recording into words and tell them as they are found; while that takes its time, nothing is read on.
 
-    Raises InvalidRequestError when the file cannot be read any more, and what `tell` raises.
+    Raises InvalidRequestError when the file cannot be read any more, what `tell` and `correct` raise, and where
+    speakers are to be told apart, SetupError without a model that does.
     """
-    await _Work(recording, engine, clock, options, tell=tell, progress=progress).run()
+    await _Work(recording, engine, clock, options, tell=tell, correct=correct, progress=progress).run()
 
 
 class _Voice:
@@ -146,6 +164,7 @@ class _Work:
         options: TranscribeOptions,
         *,
         tell: Tell,
+        correct: Correct,
         progress: Progress,
     ) -> None:
         self._recording = recording
@@ -153,6 +172,8 @@ class _Work:
         self._clock = clock
         self._options = options
         self._tell = tell
+        self._correct = correct
+        self._speakers = _speakers(recording, options)
         self._progress = progress
         self._voices = {
             leg: _Voice(done.language if (done := options.done.get(leg)) is not None else options.language)
@@ -170,17 +191,23 @@ class _Work:
                     work = _InWork(window)
                     self._voices[window.leg].windows.append(work)
                     tasks.create_task(self._finish(work)).add_done_callback(lambda _: room.release())
+            if self._speakers is not None:
+                await self._correct(await self._speakers.settle())
         except* BridgeError as failed:
             raise _first(failed) from None
 
     async def _windows(self) -> AsyncGenerator[Window, None]:
         """Reading, and finding speech, in a thread of their own: never further ahead than there is room for windows."""
         loop = asyncio.get_running_loop()
-        steps = _steps(self._recording, self._options.segmenter)
+        voices = self._options.voices
+        steps = _steps(self._recording, self._options.segmenter, None if voices is None else voices.likeness)
         reader = ThreadPoolExecutor(1, thread_name_prefix="recording")
         try:
             while (step := await loop.run_in_executor(reader, next, steps, None)) is not None:
-                self._read_ms, windows = step
+                self._read_ms, windows, voiced = step
+                if self._speakers is not None:
+                    for leg, heard in voiced.items():
+                        await self._correct(await self._speakers.hear(leg, heard))
                 for window in windows:
                     if (left := self._still_to_do(window)) is not None:
                         yield left
@@ -191,9 +218,9 @@ class _Work:
 
     def _still_to_do(self, window: Window) -> Window | None:
         done = self._options.done.get(window.leg)
-        if done is None or window.pieces[0].segment.segment > done.segment:
+        if done is None or window.pieces[0].segment.end_ms > done.until_ms:
             return window
-        left = tuple(piece for piece in window.pieces if piece.segment.segment > done.segment)
+        left = tuple(piece for piece in window.pieces if piece.segment.end_ms > done.until_ms)
         return Window(window.leg, left) if left else None
 
     def _tell_progress(self) -> None:
@@ -215,9 +242,14 @@ class _Work:
         async with voice.telling:
             while voice.windows and voice.windows[0].ready:
                 first = voice.windows[0]
-                await self._tell(first.segments, first.undecoded)
+                await self._tell(self._named(first.segments), first.undecoded)
                 voice.windows.popleft()
         self._tell_progress()
+
+    def _named(self, segments: Sequence[Segment]) -> Sequence[Segment]:
+        if self._speakers is None:
+            return segments
+        return [piece for segment in segments for piece in self._speakers.final(segment)]
 
     async def _put_into_words(self, work: _InWork, pieces: Sequence[Piece], tongue: Tongue) -> None:
         """All pieces together, and by themselves those that got no words that way."""
@@ -260,14 +292,46 @@ def _first(failed: BaseExceptionGroup[BridgeError]) -> BridgeError:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _steps(recording: Recording, segmenter: Callable[[], Segmenter]) -> Generator[tuple[int, list[Window]], None, None]:
-    """A block at a time: the ms read so far, and the windows that it filled."""
-    cutters = {leg: Cutter(leg, segmenter()) for leg in recording.legs}
+def _speakers(recording: Recording, options: TranscribeOptions) -> Speakers | None:
+    if options.voices is None:
+        return None
+    before = {leg: Before(segment=done.segment, until_ms=done.until_ms) for leg, done in options.done.items()}
+    return Speakers(options.voices, recording.legs, before)
+
+
+_Step = tuple[int, list[Window], Mapping[Leg, list[VoiceWindow]]]
+"""The ms read so far, the windows that are full now, and those in which voices are to be heard."""
+
+
+def _steps(
+    recording: Recording, segmenter: Callable[[], Segmenter], likeness: Likeness | None
+) -> Generator[_Step, None, None]:
+    """A block at a time. Without a `likeness` nobody listens to voices."""
+    ears = {leg: _Ear(leg, segmenter(), likeness) for leg in recording.legs}
     read: dict[Leg, int] = dict.fromkeys(recording.legs, 0)
     for block in recording.blocks():
         windows: list[Window] = []
         for leg, samples in block.items():
-            windows += cutters[leg].push(samples)
+            windows += ears[leg].cutter.push(samples)
             read[leg] += len(samples)
-        yield to_ms(min(read.values())), windows
-    yield to_ms(min(read.values())), [window for cutter in cutters.values() for window in cutter.flush()]
+        yield to_ms(min(read.values())), windows, {leg: ear.voiced() for leg, ear in ears.items()}
+    left = [window for ear in ears.values() for window in ear.cutter.flush()]
+    yield to_ms(min(read.values())), left, {leg: ear.voiced() for leg, ear in ears.items()}
+
+
+class _Ear:
+    """One leg, cut for the recogniser and for the speaker encoder."""
+
+    def __init__(self, leg: Leg, segmenter: Segmenter, likeness: Likeness | None) -> None:
+        self.cutter = Cutter(leg, segmenter, self._hear)
+        self._windows = Windows(likeness) if likeness is not None else None
+        self._voiced: list[VoiceWindow] = []
+
+    def voiced(self) -> list[VoiceWindow]:
+        """Windows since the last time this was asked."""
+        voiced, self._voiced = self._voiced, []
+        return voiced
+
+    def _hear(self, speech: Sequence[Speech]) -> None:
+        if self._windows is not None:
+            self._voiced += self._windows.push(speech)

@@ -94,11 +94,13 @@ class Diarizer:
             segments=tuple(piece for one in told for piece in one.pieces),
         )
 
-    def settle(self) -> list[Renamed | Recut]:
-        """The leg is over and its text stands: what all of it, heard together, says otherwise."""
+    def settle(self, *, keep_names: bool = True) -> list[Renamed | Recut]:
+        """The leg is over and its text stands: what all of it, heard together, says otherwise. `keep_names` as in
+        `Voices.whole`.
+        """
         if not len(self._timeline):
             return []
-        speakers = self._voices.whole()
+        speakers = self._voices.whole(keep_names=keep_names)
 
         def speaker_at(milliseconds: float) -> str | None:
             window = self._timeline.window_at(from_ms(milliseconds))

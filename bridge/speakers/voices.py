@@ -6,7 +6,8 @@ name hangs on its groups, not on the order in which they were found, and an earl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -32,7 +33,6 @@ class Voices:
         """Of each window."""
         self._kept: list[npt.NDArray[np.float16]] = []
         self._weights: list[float] = []
-        self._named = 0
 
     def hear(self, voice: Vector, seconds: float) -> bool:
         """A window says so much that no other did. True when an earlier window's speaker is another one now."""
@@ -50,14 +50,17 @@ class Voices:
             raise LookupError(f"window {window} has no name")
         return name
 
-    def whole(self) -> list[str]:
-        """Who speaks in each window, all of them compared with each other; a speaker keeps the name it is known by."""
+    def whole(self, *, keep_names: bool = True) -> list[str]:
+        """Who speaks in each window, all of them compared with each other.
+
+        A speaker keeps the name it is known by; otherwise names are in the order the speakers are heard.
+        """
         vectors = directions(np.array(self._kept, np.float32))
         weights = np.array(self._weights, np.float32)
         labels = grouped(vectors, join=self._likeness.join, same=self._likeness.same)
         labels = nearest(vectors, absorb(vectors, weights, labels, self._likeness.least_ms / 1000))
-        held = [self.speaker(window) for window in range(len(vectors))]
-        names = self._matched(labels, held, weights)
+        held = [self.speaker(window) if keep_names else None for window in range(len(vectors))]
+        names = _matched(labels, held, weights)
         return [names[int(label)] for label in labels]
 
     def centre(self, name: str) -> Vector:
@@ -96,23 +99,23 @@ class Voices:
     def _name(self) -> None:
         sums, seconds = np.array(self._sums), np.array(self._seconds, np.float32)
         labels = absorb(sums, seconds, agglomerate(sums, self._likeness.same), self._likeness.least_ms / 1000)
-        names = self._matched(labels, self._names, seconds)
+        names = _matched(labels, self._names, seconds)
         self._names = [names[int(label)] for label in labels]
 
-    def _matched(
-        self, labels: Labels, held: list[str | None] | list[str], weights: npt.NDArray[np.float32]
-    ) -> Mapping[int, str]:
-        """A name for each label: the one that most of it has been known by, each given once; else a new one."""
-        claims: dict[tuple[str, int], float] = {}
-        for label, name, weight in zip(labels, held, weights, strict=True):
-            if name is not None:
-                claims[name, int(label)] = claims.get((name, int(label)), 0.0) + float(weight)
-        names: dict[int, str] = {}
-        for name, label in sorted(claims, key=lambda claim: (-claims[claim], claim)):
-            if label not in names and name not in names.values():
-                names[label] = name
-        for label in dict.fromkeys(map(int, labels)):
-            if label not in names:
-                self._named += 1
-                names[label] = f"S{self._named}"
-        return names
+
+def _matched(labels: Labels, held: Sequence[str | None], weights: npt.NDArray[np.float32]) -> Mapping[int, str]:
+    """A name for each label: the one that most of it has been known by, each given once; else a new one."""
+    claims: dict[tuple[str, int], float] = {}
+    for label, name, weight in zip(labels, held, weights, strict=True):
+        if name is not None:
+            claims[name, int(label)] = claims.get((name, int(label)), 0.0) + float(weight)
+    names: dict[int, str] = {}
+    for name, label in sorted(claims, key=lambda claim: (-claims[claim], claim)):
+        if label not in names and name not in names.values():
+            names[label] = name
+    taken = {name for name in held if name is not None}
+    free = (name for number in count(1) if (name := f"S{number}") not in taken)
+    for label in dict.fromkeys(map(int, labels)):
+        if label not in names:
+            names[label] = next(free)
+    return names

@@ -14,6 +14,7 @@ from bridge.model.call_key import CallKey
 from bridge.model.records import CallFilter, CallStatus
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
+from bridge.rttm import as_rttm
 from bridge.store.payloads import transcript_fields
 from bridge.web.auth import Scope
 from bridge.web.moments import Moment, MomentIn
@@ -71,7 +72,7 @@ class CallPage(Outgoing):
 
 
 class TranscriptQuery(Incoming):
-    format: Literal["json", "txt", "srt", "vtt"] = "json"
+    format: Literal["json", "txt", "srt", "vtt", "rttm"] = "json"
 
 
 class TranscriptOut(Outgoing):
@@ -81,11 +82,13 @@ class TranscriptOut(Outgoing):
     segments: tuple[Segment, ...]
 
 
-TEXT_FORMS: Final[dict[str, tuple[str, Callable[[Sequence[Segment]], str]]]] = {
-    "txt": ("text/plain", as_text),
-    "srt": ("application/x-subrip", as_srt),
-    "vtt": ("text/vtt", as_vtt),
+TEXT_FORMS: Final[dict[str, tuple[str, Callable[[Sequence[Segment], str], str]]]] = {
+    "txt": ("text/plain", lambda segments, _: as_text(segments)),
+    "srt": ("application/x-subrip", lambda segments, _: as_srt(segments)),
+    "vtt": ("text/vtt", lambda segments, _: as_vtt(segments)),
+    "rttm": ("text/plain", as_rttm),
 }
+"""How a transcript is written for people, players and those who count speakers; a call's id is its name."""
 
 
 async def list_calls(ask: Ask[CallQuery, Nothing]) -> web.StreamResponse:
@@ -120,7 +123,7 @@ async def get_transcript(ask: Ask[TranscriptQuery, Nothing]) -> web.StreamRespon
         # The id may hold whatever a carrier's parameter held; the browser's name for the file comes from the URL.
         hdrs.CONTENT_DISPOSITION: "inline",
     }
-    return web.Response(text=write(segments), content_type=media_type, charset="utf-8", headers=kept)
+    return web.Response(text=write(segments, call_id), content_type=media_type, charset="utf-8", headers=kept)
 
 
 ROUTES: Final = (

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from aiohttp import hdrs, web
 from multidict import MultiDict
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from bridge.errors import CapacityError, ConflictError, InvalidRequestError, TooLargeError
 from bridge.model.recordings import Job, JobStatus, Order, RawAudio, RawEncoding
@@ -42,7 +42,7 @@ class TranscriptionIn(Incoming):
     keywords: tuple[Annotated[str, Field(max_length=100)], ...] = Field(
         default=(), max_length=50, description="words to expect; in a form comma-separated"
     )
-    diarize: bool = Field(default=False, description="not offered yet: record the parties in stereo")
+    diarize: bool | None = Field(default=None, description="whether the speakers of a channel are told apart")
     metadata: dict[str, Annotated[str, Field(max_length=1000)]] = Field(
         default={}, max_length=MOST_METADATA, description="comes back with the call; in a form as JSON"
     )
@@ -50,13 +50,6 @@ class TranscriptionIn(Incoming):
     encoding: RawEncoding | None = Field(default=None, description="of a file without a header")
     sample_rate: int = Field(default=8000, ge=4000, le=192_000, description="with `encoding`")
     channels: int = Field(default=1, ge=1, le=2, description="with `encoding`: 2 is caller, agent")
-
-    @field_validator("diarize")
-    @classmethod
-    def _diarize(cls, wanted: bool) -> bool:
-        if wanted:
-            raise ValueError("speakers of one channel are not told apart yet; record them in stereo")
-        return wanted
 
     @property
     def raw(self) -> RawAudio | None:
@@ -143,6 +136,7 @@ def _order(ask: Ask[WaitQuery, Nothing], form: Form, wanted: TranscriptionIn) ->
         url=wanted.url,
         language=wanted.language,
         keywords=wanted.keywords,
+        diarize=wanted.diarize,
         metadata=wanted.metadata,
         raw=wanted.raw,
         call_id=wanted.call_id,

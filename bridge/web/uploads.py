@@ -123,6 +123,7 @@ def new_order(
     url: str | None = None,
     language: str | None = None,
     keywords: Sequence[str] = (),
+    diarize: bool | None = None,
     metadata: Mapping[str, str] | None = None,
     raw: RawAudio | None = None,
     call_id: str | None = None,
@@ -139,6 +140,7 @@ def new_order(
         url=url,
         language=language_of(language, context.settings.model),
         keywords=tuple(keywords)[:MOST_KEYWORDS],
+        diarize=context.settings.diarize if diarize is None else diarize,
         metadata=dict(metadata or {}),
         raw=raw,
     )

@@ -17,12 +17,15 @@ from aiohttp.test_utils import TestServer
 
 from bridge.model.stream import Leg
 from bridge.ports import Urgency
+from bridge.rttm import read_rttm
 from bridge.web.auth import Scope
 from bridge.web.keys import make_key
+from tests.clock import LeapingClock
 from tests.http_server import until
 from tests.real_server import PATIENCE_S, RealServer, hear_tones, real_server
 from tests.recorded import CODECS, channels, file_of, mulaw_of, said, said_in_turn, words_of
 from tests.tones import DURATION_MS, HeldEngine
+from tests.voices import ScriptedVoices, voice
 
 STEREO = channels(Leg.CALLER, Leg.AGENT)
 WAV = file_of("wav", STEREO)
@@ -84,6 +87,22 @@ async def test_a_recording_becomes_a_call(server: RealServer) -> None:
         assert gone.status == 204
     assert (await server.fault("GET", f"/v1/transcriptions/{done['call_id']}", status=404))["code"] == "not_found"
     assert kept(server) == []
+
+
+async def test_speakers_of_one_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where it is asked for; they come back with the words, and as RTTM."""
+    voices = ScriptedVoices(LeapingClock(), answer=lambda _: voice(1))
+    monkeypatch.setattr(voices, "close", lambda: None, raising=False)
+    monkeypatch.setattr("bridge.app.CampPlusEncoder", lambda _: voices)
+    async with real_server(tmp_path) as server:
+        mono = file_of("wav", channels())
+        plain = await server.json("POST", "/v1/transcriptions?wait=20", data=form(mono))
+        assert (voices.heard, {segment["speaker"] for segment in plain["segments"]}) == (0, {None})
+        done = await server.json("POST", "/v1/transcriptions?wait=20", data=form(mono, diarize="true"))
+        assert {segment["speaker"] for segment in done["segments"]} == {"S1"}
+        async with server.session.get(f"/v1/calls/{done['call_id']}/transcript?format=rttm") as answer:
+            turns = read_rttm((await answer.text()).splitlines())
+    assert [turn.start_ms for turn in turns] == [segment["start_ms"] for segment in done["segments"]]
 
 
 @pytest.mark.parametrize("container", CODECS)
@@ -183,7 +202,6 @@ async def test_an_address_inside_the_network(tmp_path: Path) -> None:
         pytest.param(b"ffconcat version 1.0\nfile a.wav\n", {}, 422, "unreadable_recording", id="a-list-of-files"),
         pytest.param(b"", {}, 422, "unreadable_recording", id="empty"),
         pytest.param(bytes(2_100_000), {}, 413, "too_large", id="too-large"),
-        pytest.param(WAV, {"diarize": "true"}, 422, "invalid_request", id="speakers-told-apart"),
         pytest.param(WAV, {"language": "tlh"}, 422, "invalid_request", id="a-language-nobody-writes"),
         pytest.param(WAV, {"call_id": "no id"}, 422, "invalid_request", id="a-bad-id"),
         pytest.param(WAV, {"metadata": "{"}, 422, "invalid_request", id="metadata-that-is-no-json"),

@@ -13,9 +13,10 @@ from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.model.stream import Leg
 from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.recordings.file import Recording, look
-from bridge.recordings.transcribe import TranscribeOptions, Transcript, transcribe
-from tests.clock import VirtualClock
+from bridge.recordings.transcribe import Done, TranscribeOptions, Transcript, transcribe
+from tests.clock import LeapingClock, VirtualClock
 from tests.unit.recordings.doubles import ScriptedEngine, said, segmenter, speech, words_of_loudness
+from tests.voices import ScriptedVoices
 
 OPTIONS = TranscribeOptions(language="en", segmenter=segmenter)
 
@@ -165,3 +166,48 @@ async def test_giving_up(tmp_path: Path, clock: VirtualClock) -> None:
     with pytest.raises(asyncio.CancelledError):
         await work
     assert len(asyncio.all_tasks()) == 1
+
+
+# -- who said it ---------------------------------------------------------------------------------------------------
+
+
+def told(transcript: Transcript) -> list[tuple[int, str | None, str]]:
+    return [(segment.segment, segment.speaker, segment.text) for segment in transcript.segments]
+
+
+async def test_speakers_of_one_channel_are_told_apart(tmp_path: Path, clock: VirtualClock) -> None:
+    """Two who take turns, and two in one breath."""
+    turns = speech((1, 0.11), (1, 0), (1, 0.21), (1, 0), (1, 0.12), (0.2, 0), (1, 0.22), (1, 0))
+    options = replace(OPTIONS, voices=ScriptedVoices(LeapingClock()))
+    transcript = await transcribe(recorded(tmp_path, turns), ScriptedEngine(), clock, options)
+    assert told(transcript) == [(1, "S1", "w11"), (2, "S2", "w21"), (3, "S1", "w12"), (4, "S2", "w22")]
+
+
+async def test_a_recording_is_named_in_the_order_it_is_heard(tmp_path: Path, clock: VirtualClock) -> None:
+    """A first voice, too short to be somebody until the end comes back to it, is the first all the same."""
+    turns = speech((0.5, 0.31), (1, 0), (3, 0.21), (1, 0), (3, 0.11), (1, 0), (2, 0.32), (1, 0))
+    options = replace(OPTIONS, voices=ScriptedVoices(LeapingClock()))
+    transcript = await transcribe(recorded(tmp_path, turns), ScriptedEngine(), clock, options)
+    assert [speaker for _, speaker, _ in told(transcript)] == ["S1", "S2", "S3", "S1"]
+
+
+async def test_each_channel_has_speakers_of_its_own(tmp_path: Path, clock: VirtualClock) -> None:
+    caller = speech((1, 0.11), (3, 0), (1, 0.21), (1, 0))
+    agent = speech((2, 0), (1, 0.31), (3, 0))
+    options = replace(OPTIONS, voices=ScriptedVoices(LeapingClock()))
+    transcript = await transcribe(recorded(tmp_path, caller, agent), ScriptedEngine(), clock, options)
+    assert [(segment.leg, segment.speaker) for segment in transcript.segments] == [
+        (Leg.CALLER, "S1"),
+        (Leg.AGENT, "S1"),
+        (Leg.CALLER, "S2"),
+    ]
+
+
+async def test_a_recording_taken_up_again_tells_no_piece_twice(tmp_path: Path, clock: VirtualClock) -> None:
+    """Its first breath had been told as two segments; numbers go on behind them."""
+    turns = speech((1, 0.11), (0.2, 0), (1, 0.21), (2, 0), (1, 0.12), (1, 0))
+    options = replace(OPTIONS, voices=ScriptedVoices(LeapingClock()))
+    first = await transcribe(recorded(tmp_path, turns), ScriptedEngine(), clock, options)
+    done = {Leg.MIXED: Done(segment=2, until_ms=first.segments[1].end_ms, language="en")}
+    transcript = await transcribe(recorded(tmp_path, turns), ScriptedEngine(), clock, replace(options, done=done))
+    assert told(transcript) == [(3, "S1", "w12")]

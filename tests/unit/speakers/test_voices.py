@@ -77,3 +77,18 @@ def test_the_whole_call_puts_an_early_mistake_right() -> None:
 def test_a_speakers_direction_is_that_of_all_they_said() -> None:
     voices = _heard(*[voice(4)] * 3, *[voice(2)] * 3)
     assert voices.centre("S2") @ voice(2) > 0.99
+
+
+def test_a_name_that_nobody_has_any_more_is_given_again() -> None:
+    voices = _heard(*[voice(1)] * 4, *[voice(2)] * 3)
+    voices._names = ["S1", "S3"]
+    voices.hear(voice(2), 0.5)
+    for _ in range(2):
+        voices.hear(voice(5), 0.5)
+    assert _names(voices, 10) == ["S1"] * 4 + ["S3"] * 4 + ["S2"] * 2
+
+
+def test_a_call_that_nobody_has_followed_is_named_in_order() -> None:
+    voices = _heard(*[voice(4)] * 3, *[voice(2)] * 3)
+    voices._names = ["S7", "S1"]
+    assert voices.whole(keep_names=False) == ["S1"] * 3 + ["S2"] * 3
