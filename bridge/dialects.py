@@ -14,6 +14,7 @@ from bridge.carrier.audiosocket import AudioSocketSide
 from bridge.carrier.bandwidth import BandwidthSide
 from bridge.carrier.exotel import ExotelSide
 from bridge.carrier.freeswitch import FreeSwitchSide
+from bridge.carrier.genesys import GenesysSide
 from bridge.carrier.jambonz import JambonzSide
 from bridge.carrier.plivo import PlivoSide
 from bridge.carrier.side import SideMaker
@@ -21,13 +22,14 @@ from bridge.carrier.signalwire import SignalWireSide
 from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.carrier.vonage import VonageSide
-from bridge.ingest import plivo_signature, twilio_signature, vonage_signature
+from bridge.ingest import genesys_signature, plivo_signature, twilio_signature, vonage_signature
 from bridge.ingest.audiosocket import AudioSocketStream
 from bridge.ingest.bandwidth import BandwidthStream
 from bridge.ingest.conversation import Conversation, Handshake
 from bridge.ingest.exotel import ExotelStream
 from bridge.ingest.forked import SUBPROTOCOLS as FORKED
 from bridge.ingest.freeswitch import FreeSwitchStream
+from bridge.ingest.genesys import GenesysStream
 from bridge.ingest.jambonz import JambonzStream
 from bridge.ingest.plivo import PlivoStream
 from bridge.ingest.signalwire import SignalWireStream
@@ -59,6 +61,7 @@ class Proof(StrEnum):
     """With or without `Bearer`."""
     BASIC = "Authorization: Basic"
     """The credential is the password; the user's name is of no account."""
+    API_KEY = genesys_signature.API_KEY
     QUERY = "?token="
     PARAMETER = "token parameter"
     """A custom parameter of the stream's start: nothing is heard before it has been checked."""
@@ -153,6 +156,13 @@ def _vonage_signed(handshake: Handshake, settings: Settings, now: float) -> bool
     return vonage_signature.is_signed(secret.get_secret_value(), authorization, now=now)
 
 
+def _genesys_signed(handshake: Handshake, settings: Settings, now: float) -> bool | None:
+    secret = settings.genesys_client_secret
+    if secret is None:
+        return None
+    return genesys_signature.upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers, now=now)
+
+
 def in_markdown(rows: Iterable[Row], *, page: str = "{title}") -> str:
     """The table for people; `page` is how a title is written, with `{title}` and `{name}`."""
     cells = [
@@ -160,7 +170,9 @@ def in_markdown(rows: Iterable[Row], *, page: str = "{title}") -> str:
             page.format(title=row.title, name=row.name),
             row.place,
             row.summary.replace("<", "\\<"),
-            ", ".join(f"`{proof}`" if proof.startswith(("Authorization", "?")) else proof for proof in row.proofs),
+            ", ".join(
+                f"`{proof}`" if proof.startswith(("Authorization", "X-", "?")) else proof for proof in row.proofs
+            ),
         )
         for row in rows
     ]
@@ -236,6 +248,16 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             proofs=(Proof.QUERY, Proof.PARAMETER),
             hear=lambda handshake: BandwidthStream(handshake.query),
             speak=BandwidthSide,
+        ),
+        Dialect(
+            name="genesys",
+            title="Genesys Cloud AudioHook",
+            summary="AudioHook Monitor: the customer and the agent in stereo, or one of them, μ-law at 8 kHz",
+            frames=Frames.BOTH,
+            proofs=(Proof.SIGNATURE, Proof.BEARER, Proof.API_KEY, Proof.QUERY),
+            hear=GenesysStream,
+            speak=GenesysSide,
+            signed=_genesys_signed,
         ),
         Dialect(
             name="freeswitch",

@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     telnyx_public_key: str | None = Field(None, description="turns on the check of Telnyx's signature on webhooks")
     plivo_auth_token: SecretStr | None = Field(None, description="turns on the check of X-Plivo-Signature-V3")
     vonage_signature_secret: SecretStr | None = Field(None, description="turns on the check of Vonage's signed JWT")
+    genesys_client_secret: SecretStr | None = Field(
+        None, description="turns on the check of AudioHook's signatures: the integration's client secret, in base64"
+    )
     speech_hangover_ms: int = Field(500, ge=100, le=5000, description="silence that ends a stretch of speech")
     idle_timeout_s: float = Field(30, gt=0, description="a media socket that says nothing for so long ends its call")
     resume_grace_s: float = Field(
@@ -146,6 +149,15 @@ class Settings(BaseSettings):
             size = 0
         if size != ED25519_KEY_BYTES:
             raise ValueError("must be the public key from Telnyx's portal: 32 bytes in base64")
+        return value
+
+    @field_validator("genesys_client_secret")
+    @classmethod
+    def _genesys_client_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            base64.b64decode(value.get_secret_value() if value else "", validate=True)
+        except ValueError:
+            raise ValueError("must be the client secret from Genesys Cloud: base64") from None
         return value
 
     @field_validator("ice_servers")

@@ -48,6 +48,7 @@ class CallReport:
     sent: npt.NDArray[np.float64] = field(init=False)
     """By frame number: when it was sent (its first copy); NaN where it was not, or not yet."""
     messages_sent: int = 0
+    """Answers are not counted."""
     behind_s: float = 0.0
     """The most by which a message was sent later than it was due."""
     received: list[Message] = field(default_factory=list)
@@ -103,37 +104,24 @@ async def place_call(
     await clock.sleep(manner.delay_s)
     async with aiohttp.ClientSession() as session:
         socket = await _dial(session, url, {**side.headers(url), **(headers or {})}, subprotocols)
-        news = Pulse()
-        listening = asyncio.create_task(_listen(socket, side, news, report))
-        listening.add_done_callback(lambda _: news.send())
-
-        async def until(holds: Callable[[], bool]) -> bool:
-            """Whether it does, while the other side still has time to bring it about."""
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ANSWERED_WITHIN_S):
-                    while not holds() and not listening.done():
-                        await news.next().wait()
-            return holds()
-
+        talk = _Talk(socket, side, report)
         try:
             async for timed in paced(line, manner.speed, clock, report):
-                if timed.frame is not None and not await until(lambda: side.ready):
-                    break
-                if listening.done():
+                if not await talk.goes_on(timed):
                     break
                 await _send(socket, timed, clock, report)
                 if progress is not None:
                     progress(timed.due_ms)
             if math.isfinite(manner.faults.hang_up_at_ms):
                 _cut(socket)
-            else:
-                await until(lambda: side.parted)
+            elif side.parted is not None:
+                await talk.until(lambda: bool(side.parted))
             await socket.close()
         except BaseException:
             _cut(socket)  # given up in mid-call: no answer is waited for
             raise
         finally:
-            await listening
+            await talk.listening
     if report.close_code is None and socket.close_code != aiohttp.WSCloseCode.ABNORMAL_CLOSURE:
         report.close_code = socket.close_code  # its answer to our closing frame, which `socket.close` waited for
     report.ended_at = clock.now()
@@ -175,35 +163,62 @@ async def _send(socket: Socket, timed: Timed, clock: Clock, report: CallReport) 
     """Sending waits while the other side does not read: what it does to a real carrier shows in `behind_s`."""
     if timed.frame is not None and math.isnan(report.sent[timed.frame]):
         report.sent[timed.frame] = clock.now()
-    await _say(socket, timed.message, report)
+    report.messages_sent += await _say(socket, timed.message)
 
 
-async def _say(socket: Socket, message: Message, report: CallReport) -> None:
+async def _say(socket: Socket, message: Message) -> bool:
+    """False when the other side has gone: `_listen` has seen it too, and says why."""
     try:
         if isinstance(message, bytes):
             await socket.send_bytes(message)
         else:
             await socket.send_str(message)
     except ConnectionError:
-        return  # the other side has gone: `_listen` has seen it too, and says why
-    report.messages_sent += 1
+        return False
+    return True
 
 
-async def _listen(socket: Socket, side: CarrierSide, news: Pulse, report: CallReport) -> None:
-    """Hear the other side, and answer it, until it closes. `news` of each message."""
-    while True:
-        message = await socket.receive()
-        if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
-            report.received_count += 1
-            if len(report.received) < MAX_RECEIVED:
-                report.received.append(message.data)
-            for answer in side.hear(message.data):
-                await _say(socket, answer, report)
-            news.send()
-        else:
-            if message.type is aiohttp.WSMsgType.CLOSE:
-                report.close_code, report.close_reason = message.data or NO_CODE, message.extra or ""
-            return
+class _Talk:
+    """What comes back on a call, heard and answered while it goes on."""
+
+    def __init__(self, socket: Socket, side: CarrierSide, report: CallReport) -> None:
+        self._socket = socket
+        self._side = side
+        self._report = report
+        self._news = Pulse()
+        self.listening = asyncio.create_task(self._listen())
+        """Done when the other side has closed."""
+        self.listening.add_done_callback(lambda _: self._news.send())
+
+    async def goes_on(self, timed: Timed) -> bool:
+        """Whether the call does, with this message. Audio may have to wait for it."""
+        if timed.frame is not None and not await self.until(lambda: self._side.ready):
+            return False
+        return not (self.listening.done() or self._side.parted)
+
+    async def until(self, holds: Callable[[], bool]) -> bool:
+        """Whether it does, once the other side has had its time to bring it about."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERED_WITHIN_S):
+                while not holds() and not self.listening.done():
+                    await self._news.next().wait()
+        return holds()
+
+    async def _listen(self) -> None:
+        report = self._report
+        while True:
+            message = await self._socket.receive()
+            if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+                report.received_count += 1
+                if len(report.received) < MAX_RECEIVED:
+                    report.received.append(message.data)
+                for answer in self._side.hear(message.data):
+                    await _say(self._socket, answer)
+                self._news.send()
+            else:
+                if message.type is aiohttp.WSMsgType.CLOSE:
+                    report.close_code, report.close_reason = message.data or NO_CODE, message.extra or ""
+                return
 
 
 def _cut(socket: Socket) -> None:

@@ -78,9 +78,9 @@ class CarrierSide(Protocol):
         return True
 
     @property
-    def parted(self) -> bool:
-        """Whether the socket may be closed, once all is said: some carriers wait for a last word."""
-        return True
+    def parted(self) -> bool | None:
+        """Whether the other side has said its last word: then the socket is closed. None where none is waited for."""
+        return None
 
 
 SideMaker: TypeAlias = Callable[[Dialled], CarrierSide]

@@ -1,11 +1,16 @@
-"""What carriers can write into `Authorization`, as the Bearer credential that it stands for."""
+"""What carriers can write into `Authorization`, or beside it, as the Bearer credential that it stands for."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from bridge.dialects import Proof
+
+
+def key_beside(headers: Mapping[str, str], proofs: Collection[Proof]) -> str:
+    """What is in `X-API-KEY`, where one of `proofs` says that a credential may be."""
+    return headers.get(Proof.API_KEY, "") if Proof.API_KEY in proofs else ""
 
 
 def as_bearer(header: str, proofs: Collection[Proof]) -> str:

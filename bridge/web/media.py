@@ -20,7 +20,7 @@ from bridge.model.stream import StreamStarted
 from bridge.settings import Settings
 from bridge.web.address import public_base
 from bridge.web.auth import DEFAULT_TENANT, Principal, Scope
-from bridge.web.authorization import as_bearer
+from bridge.web.authorization import as_bearer, key_beside
 from bridge.web.context import CONTEXT, Context
 from bridge.web.media_socket import MediaSocket
 
@@ -133,16 +133,17 @@ async def _admit(request: web.Request, dialect: Dialect, handshake: Handshake, c
     A signature is required once its secret is set; a good Bearer credential stands in for it, so that `play` and other
     senders can call the same address. Raises CarrierAuthError, UnauthorisedError, ForbiddenError.
     """
-    presented = context.settings.auth != "off" and ("Authorization" in request.headers or TOKEN in request.query)
     signed = dialect.signed(handshake, context.settings, context.clock.now())
+    key = key_beside(request.headers, dialect.proofs) if signed is None else ""  # else it names what signs
+    shown = request.headers.get("Authorization") or (f"Bearer {key}" if key else "")
+    presented = context.settings.auth != "off" and (bool(shown) or TOKEN in request.query)
     if signed:
         return Principal(tenant=DEFAULT_TENANT, scopes=frozenset({Scope.MEDIA}), identity=dialect.name)
     if signed is False and not presented:
         raise CarrierAuthError("the signature of this upgrade is missing or wrong")
     if not presented and Proof.PARAMETER in dialect.proofs and context.settings.auth != "off":
         return None
-    authorization = as_bearer(request.headers.get("Authorization", ""), dialect.proofs)
-    principal = await context.auth.principal(request, authorization=authorization)
+    principal = await context.auth.principal(request, authorization=as_bearer(shown, dialect.proofs))
     principal.need(Scope.MEDIA)
     return principal
 

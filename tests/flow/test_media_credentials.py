@@ -20,7 +20,12 @@ from bridge.web.auth import Scope
 from tests.media_server import API_KEY, MediaServer, ServeMedia
 
 SECRET = "0123456789abcdef" * 4
-SECRETS = {"twilio": "twilio_auth_token", "plivo": "plivo_auth_token", "vonage": "vonage_signature_secret"}
+SECRETS = {
+    "twilio": "twilio_auth_token",
+    "plivo": "plivo_auth_token",
+    "vonage": "vonage_signature_secret",
+    "genesys": "genesys_client_secret",
+}
 """The setting that turns each signature on."""
 
 SIGNING = [dialect for dialect in DIALECTS.values() if Proof.SIGNATURE in dialect.proofs]
@@ -94,6 +99,25 @@ async def test_a_password_is_not_for_everybody(serve_media: ServeMedia) -> None:
         await call(server, DIALECTS["twilio"], headers={"Authorization": basic(API_KEY)})
 
 
+@having(Proof.API_KEY)
+async def test_a_key_beside(serve_media: ServeMedia, dialect: Dialect) -> None:
+    """A key in `X-API-KEY`; a wrong one, or one where the table does not say so, is refused."""
+    server = await serve_media()
+    await let_in(server, await call(server, dialect, headers={"X-API-KEY": API_KEY}), "acme")
+    with pytest.raises(CallRefusedError, match="401"):
+        await call(server, dialect, headers={"X-API-KEY": "cbk_nobodys"})
+    with pytest.raises(CallRefusedError, match="401"):
+        await call(server, DIALECTS["freeswitch"], headers={"X-API-KEY": API_KEY}, token="cbk_nobodys")
+
+
+@having(Proof.API_KEY)
+async def test_a_key_beside_is_no_signature(serve_media: ServeMedia, dialect: Dialect) -> None:
+    """With the secret set, it says whose signature it is, and no more."""
+    server = await serve_media(**{SECRETS[dialect.name]: SECRET})
+    with pytest.raises(CallRefusedError, match="403"):
+        await call(server, dialect, token=API_KEY)
+
+
 @having(Proof.QUERY)
 async def test_a_token_in_the_address(serve_media: ServeMedia, dialect: Dialect) -> None:
     """A token will do, a key will not: addresses are written into logs."""
@@ -143,6 +167,7 @@ async def test_a_key_in_place_of_a_signature(serve_media: ServeMedia, dialect: D
 async def test_the_signature_is_of_the_public_address(serve_media: ServeMedia, dialect: Dialect) -> None:
     """Behind a proxy, what was signed is the address that the carrier was given."""
     server = await serve_media(public_url="https://calls.example.org/bridge", **{SECRETS[dialect.name]: SECRET})
-    side = dialect.speak(Dialled(legs=(Leg.CALLER,), secret=SECRET))
+    same = {"stream_id": "5a" * 16}
+    side = dialect.speak(Dialled(legs=(Leg.CALLER,), secret=SECRET, **same))
     headers = dict(side.headers(f"wss://calls.example.org/bridge{dialect.path}"))
-    await let_in(server, await call(server, dialect, headers=headers), "default")
+    await let_in(server, await call(server, dialect, headers=headers, **same), "default")

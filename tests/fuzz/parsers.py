@@ -139,6 +139,7 @@ SECRETS: Final = Settings(
     signalwire_signing_key="a-secret-of-32-characters-for-hmac",
     plivo_auth_token="a-secret-of-32-characters-for-hmac",
     vonage_signature_secret="a-secret-of-32-characters-for-hmac",
+    genesys_client_secret=base64.b64encode(b"a-secret-of-32-characters-for-hmac").decode(),
     telnyx_public_key=base64.b64encode(bytes(range(32))).decode(),
 )
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from bridge.dialects import DIALECTS
 from bridge.errors import CarrierError
 from bridge.ingest.conversation import Conversation, Handshake
-from bridge.model.stream import DtmfDigit, MarkReached, MediaChunk, StreamItem, StreamStarted, StreamStopped
+from bridge.model.stream import Discarded, DtmfDigit, MarkReached, MediaChunk, StreamItem, StreamStarted, StreamStopped
 from tests.wire import name, read, recordings
 
 
 def listener(file: Path, heading: dict[str, Any]) -> Conversation:
-    handshake = Handshake(url="wss://calls.example.org/", headers={}, query=heading.get("query", {}))
+    headers = CIMultiDict(heading.get("headers", {}))
+    handshake = Handshake(url="wss://calls.example.org/", headers=headers, query=heading.get("query", {}))
     return DIALECTS[file.parent.name].hear(handshake)
+
+
+def as_recorded(answer: str | bytes) -> Any:
+    """A message of ours as the recordings write theirs."""
+    if isinstance(answer, bytes):
+        return {"binary": base64.b64encode(answer).decode()}
+    return {"message": json.loads(answer)} if answer.startswith("{") else {"text": answer}
 
 
 def of(kind: type, items: list[StreamItem]) -> Iterator[Any]:
@@ -29,7 +40,10 @@ def test_what_a_good_conversation_says(file: Path) -> None:
     """All that was recorded is heard, in order, and nothing else."""
     heading, messages = read(file)
     hearing = listener(file, heading)
-    items = [item for message in messages for item in hearing.receive(message)]
+    items, answers = [], []
+    for message in messages:
+        items += hearing.receive(message)
+        answers += hearing.to_send()
     started = next(of(StreamStarted, items), None)
     chunks = list(of(MediaChunk, items))
     heard = {
@@ -41,10 +55,14 @@ def test_what_a_good_conversation_says(file: Path) -> None:
         "bytes": {leg: sum(len(c.payload) for c in chunks if c.leg == leg) for leg in {c.leg for c in chunks}},
         "digits": "".join(key.digit for key in of(DtmfDigit, items)),
         "marks": [mark.name for mark in of(MarkReached, items)],
+        "left_out": [[gap.leg, gap.missing_ms, gap.reason] for gap in of(Discarded, items)],
         "stops": len(list(of(StreamStopped, items))),
+        "answers": [as_recorded(answer) for answer in answers],
     }
-    nothing = {"legs": [], "parameters": {}, "chunks": {}, "timestamps": {}, "bytes": {}, "digits": "", "marks": []}
-    assert heard == {**nothing, "format": heard["format"], **heading["expect"]}
+    expected = heading["expect"]
+    assert heard == {key: type(value)() if key not in expected else expected[key] for key, value in heard.items()} | {
+        "format": expected.get("format", heard["format"])
+    }
     assert started is None or items[0] is started
 
 
