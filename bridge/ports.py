@@ -19,6 +19,7 @@ from bridge.model.records import (
     CallFilter,
     CallRecord,
     Delivery,
+    DeliveryFilter,
     Endpoint,
 )
 from bridge.model.stream import StreamItem, StreamStarted
@@ -218,6 +219,14 @@ class NumberedPage:
     total: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPage:
+    """A page of deliveries with their attempts, newest first; `cursor` asks for the next one, None at the end."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None
+
+
 class CallStore(Protocol):
     """What must survive a restart."""
 
@@ -312,8 +321,10 @@ class Outbox(Protocol):
         """Endpoints that a person in this process wants tried now, however they did before. Each is told once."""
         ...
 
-    async def deliveries(self, tenant: str, endpoint_id: str, *, limit: int) -> Sequence[Delivery]:
-        """Newest first, with their attempts. Raises NotFoundError."""
+    async def deliveries(
+        self, tenant: str, endpoint_id: str, wanted: DeliveryFilter, *, cursor: str | None = None, limit: int
+    ) -> DeliveryPage:
+        """Raises NotFoundError, InvalidRequestError for a cursor that no such list gave."""
         ...
 
     async def redeliver(self, tenant: str, delivery_id: str, now: float) -> Delivery:

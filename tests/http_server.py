@@ -18,7 +18,7 @@ from bridge.errors import NotFoundError
 from bridge.model.call_key import CallKey
 from bridge.model.events import Body
 from bridge.model.recordings import Job, JobStatus, Order
-from bridge.model.records import Delivery, Endpoint
+from bridge.model.records import Delivery, DeliveryFilter, Endpoint
 from bridge.ports import Store, Upload
 from bridge.settings import Settings
 from bridge.web.auth import Auth, Scope, TokenSigner
@@ -195,7 +195,7 @@ class HttpServer:
         return endpoint
 
     async def deliveries(self, endpoint_id: str = "we_1", tenant: str = "acme") -> list[Delivery]:
-        return list(await self.store.deliveries(tenant, endpoint_id, limit=100))
+        return list((await self.store.deliveries(tenant, endpoint_id, DeliveryFilter(), limit=100)).deliveries)
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -101,6 +101,14 @@ class DeliveryStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """What a list of deliveries is narrowed to; None means any."""
+
+    status: DeliveryStatus | None = None
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try of a delivery: what came back, or why nothing did."""
 

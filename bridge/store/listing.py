@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
-from bridge.errors import InvalidRequestError
 from bridge.model.records import CallFilter
 from bridge.ports import Page
 from bridge.store.codec import Row, call_of
-from bridge.store.numbers import LAST, first_number
+from bridge.store.cursor import from_cursor, to_cursor
+from bridge.store.numbers import first_number
 from bridge.store.tables import calls
 from bridge.store.terms import TermIndex, terms
 
@@ -37,7 +35,7 @@ def queries(
     if wanted.ended_after is not None:
         order = [calls.c.ended_at, calls.c.number]
     if cursor is not None:
-        found = found.where(tuple_(*order) < _read(cursor, len(order)))
+        found = found.where(tuple_(*order) < from_cursor(cursor, [float, int][-len(order) :]))
     if words:
         return index.searches(found, words, order, limit + 1)
     return [found.order_by(*(column.desc() for column in order)).limit(limit + 1)]
@@ -74,16 +72,5 @@ def page(rows: Sequence[Row], wanted: CallFilter, *, limit: int) -> Page:
     if len(rows) > limit:
         last = rows[limit - 1]
         place = [last["number"]] if wanted.ended_after is None else [last["ended_at"], last["number"]]
-        cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+        cursor = to_cursor(place)
     return Page(calls=tuple(call_of(row) for row in rows[:limit]), cursor=cursor)
-
-
-def _read(cursor: str, length: int) -> tuple[Any, ...]:
-    try:
-        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
-        place = None
-    kinds = [float, int][-length:]
-    if not isinstance(place, list) or [type(value) for value in place] != kinds or not 0 <= place[-1] <= LAST:
-        raise InvalidRequestError("cursor: not one that this list gave", fields={"cursor": "unknown"})
-    return tuple(place)

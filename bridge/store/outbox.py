@@ -8,12 +8,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, select, text, union_all, update
+from sqlalchemy import Connection, Select, bindparam, exists, func, select, text, tuple_, union_all, update
 
 from bridge.errors import NotFoundError
 from bridge.model.call_key import CallKey
-from bridge.model.records import Attempt, Delivery, DeliveryStatus, Endpoint
+from bridge.model.records import Attempt, Delivery, DeliveryFilter, DeliveryStatus, Endpoint
+from bridge.ports import DeliveryPage
 from bridge.store import codec, tables
+from bridge.store.cursor import from_cursor, to_cursor
 from bridge.store.part import Part
 from bridge.store.payloads import ended_payload
 from bridge.store.reading import own_call, own_endpoint, transcripts
@@ -117,19 +119,20 @@ class SqlOutbox(Part):
         wanted, self._wanted = self._wanted, set()
         return wanted
 
-    async def deliveries(self, tenant: str, endpoint_id: str, *, limit: int) -> Sequence[Delivery]:
-        query = (
-            select(tables.deliveries)
-            .where(_delivery.endpoint_id == endpoint_id)
-            .order_by(_delivery.created_at.desc(), _delivery.id)
-            .limit(limit)
-        )
+    async def deliveries(
+        self, tenant: str, endpoint_id: str, wanted: DeliveryFilter, *, cursor: str | None = None, limit: int
+    ) -> DeliveryPage:
+        query = sent_to(tenant, endpoint_id, wanted, cursor=cursor, limit=limit)
 
         def work(connection: Connection) -> list[Delivery]:
             own_endpoint(connection, tenant, endpoint_id)
             return _with_attempts(connection, query)
 
-        return await self._db.read(work)
+        found = await self._db.read(work)
+        last = found[limit - 1] if len(found) > limit else None
+        return DeliveryPage(
+            deliveries=tuple(found[:limit]), cursor=None if last is None else to_cursor([last.created_at, last.id])
+        )
 
     async def redeliver(self, tenant: str, delivery_id: str, now: float) -> Delivery:
         mine = (_delivery.id == delivery_id, _delivery.tenant == tenant)
@@ -153,6 +156,22 @@ class SqlOutbox(Part):
         insert = self._db.insert(tables.deliveries).on_conflict_do_nothing()
         await self._db.write(lambda connection: connection.execute(insert, codec.delivery_row(delivery)))
         self._want(delivery.endpoint_id)
+
+
+def sent_to(tenant: str, endpoint_id: str, wanted: DeliveryFilter, *, cursor: str | None, limit: int) -> Select[Any]:
+    """Up to `limit` deliveries, newest first, and one more, which tells whether a page follows.
+
+    Raises InvalidRequestError for a cursor that is not ours.
+    """
+    order = (_delivery.created_at, _delivery.id)
+    found = select(tables.deliveries).where(_delivery.endpoint_id == endpoint_id)
+    if wanted.status is not None:
+        found = found.where(_delivery.status == wanted.status)
+    if wanted.call_id is not None:
+        found = found.where(_delivery.tenant == tenant, _delivery.call_id == wanted.call_id)
+    if cursor is not None:
+        found = found.where(tuple_(*order) < from_cursor(cursor, [float, str]))
+    return found.order_by(*(column.desc() for column in order)).limit(limit + 1)
 
 
 def _waiting(now: float) -> Select[Any]:

@@ -151,7 +151,14 @@ Index(
     sqlite_where=text(OPEN),
     postgresql_where=text(OPEN),
 )
-Index("ix_deliveries_endpoint_id_created_at", deliveries.c.endpoint_id, deliveries.c.created_at)
+Index("ix_deliveries_endpoint_id_created_at_id", deliveries.c.endpoint_id, deliveries.c.created_at, deliveries.c.id)
+Index(
+    "ix_deliveries_endpoint_id_status_created_at_id",
+    deliveries.c.endpoint_id,
+    deliveries.c.status,
+    deliveries.c.created_at,
+    deliveries.c.id,
+)
 Index("ix_deliveries_tenant_call_id", deliveries.c.tenant, deliveries.c.call_id)
 
 attempts: Final = Table(

@@ -20,6 +20,10 @@ from bridge.web.auth import Scope
 from bridge.web.moments import Moment, MomentIn
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer
 
+Cursor = Annotated[
+    str | None, Field(max_length=500, description="`cursor` of the page before, of a list with the same filters")
+]
+
 
 class CallQuery(Incoming):
     status: CallStatus | None = None
@@ -33,9 +37,7 @@ class CallQuery(Incoming):
     )
     carrier_call_id: Annotated[str, Field(max_length=200)] | None = None
     limit: int = Field(default=50, ge=1, le=200)
-    cursor: Annotated[str, Field(max_length=500)] | None = Field(
-        default=None, description="`cursor` of the page before"
-    )
+    cursor: Cursor = None
 
     def as_filter(self) -> CallFilter:
         return CallFilter(

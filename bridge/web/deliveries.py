@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import Annotated, Final
 
 from aiohttp import hdrs, web
 from pydantic import Field
 
 from bridge.model.events import rfc3339
-from bridge.model.records import Delivery, DeliveryStatus
+from bridge.model.records import Delivery, DeliveryFilter, DeliveryStatus
 from bridge.web.auth import Scope
+from bridge.web.calls import Cursor
 from bridge.web.moments import Moment
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer
 
@@ -37,12 +38,16 @@ class DeliveryOut(Outgoing):
     attempts: tuple[AttemptOut, ...]
 
 
-class DeliveryList(Outgoing):
+class DeliveryPage(Outgoing):
     deliveries: tuple[DeliveryOut, ...]
+    cursor: str | None = Field(description="asks for the next page; null at the end")
 
 
 class DeliveryQuery(Incoming):
+    status: DeliveryStatus | None = None
+    call_id: Annotated[str, Field(max_length=200)] | None = None
     limit: int = Field(default=50, ge=1, le=200)
+    cursor: Cursor = None
 
 
 async def test_webhook(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
@@ -66,8 +71,16 @@ async def test_webhook(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 
 
 async def list_deliveries(ask: Ask[DeliveryQuery, Nothing]) -> web.StreamResponse:
-    found = await ask.context.store.deliveries(ask.tenant, ask.path("webhook_id"), limit=ask.query.limit)
-    return answer(DeliveryList(deliveries=tuple(DeliveryOut.of(delivery) for delivery in found)))
+    query = ask.query
+    page = await ask.context.store.deliveries(
+        ask.tenant,
+        ask.path("webhook_id"),
+        DeliveryFilter(status=query.status, call_id=query.call_id),
+        cursor=query.cursor,
+        limit=query.limit,
+    )
+    shown = tuple(DeliveryOut.of(delivery) for delivery in page.deliveries)
+    return answer(DeliveryPage(deliveries=shown, cursor=page.cursor))
 
 
 async def redeliver(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
@@ -94,7 +107,7 @@ ROUTES: Final = (
         summary="An endpoint's deliveries with their tries, newest first",
         tag="webhooks",
         query=DeliveryQuery,
-        answers=(Answer(description="deliveries", model=DeliveryList),),
+        answers=(Answer(description="a page of deliveries", model=DeliveryPage),),
     ),
     Route(
         method=hdrs.METH_POST,

@@ -28,7 +28,7 @@ from bridge.model.events import (
 from bridge.model.records import CallRecord, CallStatus, Delivery, DeliveryStatus, Endpoint
 from bridge.model.words import Segment
 from bridge.web.calls import CallOut, CallPage
-from bridge.web.deliveries import DeliveryList, DeliveryOut
+from bridge.web.deliveries import DeliveryOut, DeliveryPage
 from bridge.web.pages import POLICY, STATIC
 from bridge.web.route import Outgoing
 from bridge.web.webhooks import EndpointList, EndpointOut
@@ -266,8 +266,9 @@ class ScriptedServer:
         return _answer(EndpointList(webhooks=tuple(EndpointOut.of(endpoint) for endpoint in self.endpoints)))
 
     async def _webhook_deliveries(self, request: web.Request) -> web.StreamResponse:
-        wanted = [found for found in self.deliveries if found.endpoint_id == request.match_info["id"]]
-        return _answer(DeliveryList(deliveries=tuple(DeliveryOut.of(delivery) for delivery in wanted)))
+        about = (request.match_info["id"], request.query["call_id"])
+        wanted = [found for found in self.deliveries if (found.endpoint_id, found.call_id) == about]
+        return _answer(DeliveryPage(deliveries=tuple(map(DeliveryOut.of, wanted)), cursor=None))
 
     async def _redeliver(self, request: web.Request) -> web.StreamResponse:
         [place] = [n for n, found in enumerate(self.deliveries) if found.id == request.match_info["id"]]

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from bridge.errors import ConflictError, InvalidRequestError, NotFoundError
 from bridge.model.events import MediaGap
-from bridge.model.records import CallFilter, CallStatus, Delivery, DeliveryStatus
+from bridge.model.records import CallFilter, CallStatus, Delivery, DeliveryFilter, DeliveryStatus
 from bridge.model.stream import Leg
 from bridge.ports import Store
 from tests.contract.builders import an_endpoint, claimed
@@ -106,7 +106,7 @@ async def test_a_repeated_write_changes_nothing(store: Store) -> None:
     assert await store.events("acme", "call-1", after=0, limit=100) == first + second
     assert [said.text for said in await store.segments("acme", "call-1")] == ["hello", "goodbye"]
     assert (await store.call("acme", "call-1")).last_seq == 4
-    assert len(await store.deliveries("acme", "we_1", limit=100)) == 5
+    assert len((await store.deliveries("acme", "we_1", DeliveryFilter(), limit=100)).deliveries) == 5
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,20 @@ async def test_tenants_that_choose_the_same_id(store: Store) -> None:
 
     assert await known("acme") == ("ours", "our words", False, 3)
     assert await known("other") == ("theirs", "their own words", True, 4)
-    [waiting], [due] = [await store.deliveries(*of, limit=9) for of in (("acme", "we_1"), ("other", "we_other"))]
+    [waiting], [due] = [
+        (await store.deliveries(*of, DeliveryFilter(), limit=9)).deliveries
+        for of in (("acme", "we_1"), ("other", "we_other"))
+    ]
     assert (waiting.status, due.status) == (DeliveryStatus.HELD, DeliveryStatus.PENDING)
     assert due.payload["data"]["transcript"]["text"] == "their own words"
     [late] = await claimed(store, waiting.due_at, room={"we_other": 0})
     assert late.payload["data"]["transcript"]["text"] == "our words"
     await store.delete_call("other", "call-1")
     assert await known("acme") == ("ours", "our words", False, 3)
-    assert [len(await store.deliveries(*of, limit=9)) for of in (("acme", "we_1"), ("other", "we_other"))] == [1, 0]
+    assert [
+        len((await store.deliveries(*of, DeliveryFilter(), limit=9)).deliveries)
+        for of in (("acme", "we_1"), ("other", "we_other"))
+    ] == [1, 0]
     found = await store.calls("acme", CallFilter(text="words"), cursor=None, limit=9)
     assert [call.metadata["whose"] for call in found.calls] == ["ours"]
 
@@ -242,7 +248,9 @@ async def test_deleting_a_call_leaves_nothing(store: Store) -> None:
             await read
     found = await store.calls("acme", CallFilter(text="secret"), cursor=None, limit=10)
     assert [call.call_id for call in found.calls] == ["call-2"]
-    assert {delivery.call_id for delivery in await store.deliveries("acme", "we_1", limit=10)} == {"call-2"}
+    assert {
+        delivery.call_id for delivery in (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=10)).deliveries
+    } == {"call-2"}
 
     indexed = text("SELECT count(*) FROM call_terms")
     assert await store._db.read(lambda connection: connection.execute(indexed).scalar()) == 1  # type: ignore[attr-defined]
@@ -275,8 +283,10 @@ async def test_old_calls_expire(store: Store) -> None:
     found = await store.calls("acme", CallFilter(text="secret"), cursor=None, limit=9)
     assert [call.call_id for call in found.calls] == ["c3"]
     assert (await store.call("acme", "live")).status is CallStatus.IN_PROGRESS
-    assert {delivery.call_id for delivery in await store.deliveries("acme", "we_1", limit=99)} == {"c3", "live"}
-    assert await store.deliveries("other", "we_other", limit=99) == []
+    assert {
+        delivery.call_id for delivery in (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=99)).deliveries
+    } == {"c3", "live"}
+    assert (await store.deliveries("other", "we_other", DeliveryFilter(), limit=99)).deliveries == ()
     for table, count in (("call_terms", 1), ("calls", 2), ("segments", 2), ("events", 5)):
         counted = text(f"SELECT count(*) FROM {table}")  # noqa: S608
         assert await store._db.read(lambda connection, q=counted: connection.execute(q).scalar()) == count, table  # type: ignore[attr-defined]
@@ -295,13 +305,13 @@ async def test_a_tenant_sees_its_own_alone(store: Store) -> None:
     await store.create_endpoint(an_endpoint(events=("*",)))
     await store.append(Story().tell(started(), final(1, "hello"), ended()))
     await store.settle(acmes("call-1"), START + 3)
-    [delivery, *_] = await store.deliveries("acme", "we_1", limit=9)
+    [delivery, *_] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     for forbidden in (
         store.call("other", "call-1"),
         store.segments("other", "call-1"),
         store.events("other", "call-1", after=0, limit=9),
         store.delete_call("other", "call-1"),
-        store.deliveries("other", "we_1", limit=9),
+        store.deliveries("other", "we_1", DeliveryFilter(), limit=9),
         store.redeliver("other", delivery.id, START),
         store.endpoint("other", "we_1"),
         store.update_endpoint("other", "we_1", {"enabled": False}),
@@ -313,7 +323,7 @@ async def test_a_tenant_sees_its_own_alone(store: Store) -> None:
         assert (await store.calls("other", wanted, cursor=None, limit=9)).calls == ()
     assert await store.endpoints("other") == []
     assert (await store.endpoint("acme", "we_1")).enabled
-    [again, *_] = await store.deliveries("acme", "we_1", limit=9)
+    [again, *_] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     assert again.status is DeliveryStatus.PENDING
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model.records import CallFilter
+from bridge.model.records import CallFilter, DeliveryFilter
 from bridge.ports import Store
 from tests.contract.builders import an_endpoint, claimed
 from tests.story import START, Story, ended, final, started
@@ -48,7 +48,7 @@ async def test_writers_that_are_cancelled(store: Store) -> None:
                     await store.append(happened)
                     break
             assert await store.events("acme", f"c{count}", after=0, limit=9) == happened
-    assert len(await store.deliveries("acme", "we_1", limit=1000)) == 4 * 60
+    assert len((await store.deliveries("acme", "we_1", DeliveryFilter(), limit=1000)).deliveries) == 4 * 60
 
 
 async def test_claims_that_are_cancelled(store: Store) -> None:

@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from bridge.errors import SetupError, StoreError
-from bridge.model.records import CallFilter
+from bridge.model.records import CallFilter, DeliveryFilter
 from bridge.store.address import database_at
 from bridge.store.cipher import Cipher
 from bridge.store.migrate import upgrade
@@ -126,11 +126,11 @@ async def test_a_database_of_the_first_version(database_url: str, clock: Virtual
     assert call == await store.call("acme", "c")
     assert [event.id for event in await store.events("acme", "c", after=0, limit=9)] == ["evt"]
     assert [said.text for said in await store.segments("acme", "c")] == ["hello"]
-    [delivery] = await store.deliveries("acme", "we", limit=9)
+    [delivery] = (await store.deliveries("acme", "we", DeliveryFilter(), limit=9)).deliveries
     assert (delivery.call_id, delivery.attempts[0].status) == ("c", 500)
     await store.append(Story("c", "other").tell(started()))
     await store.delete_call("acme", "c")
-    assert await store.deliveries("acme", "we", limit=9) == []
+    assert (await store.deliveries("acme", "we", DeliveryFilter(), limit=9)).deliveries == ()
     await store.close()
 
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from bridge.errors import NotFoundError
+from bridge.errors import InvalidRequestError, NotFoundError
 from bridge.model.events import rfc3339
-from bridge.model.records import Delivery, DeliveryStatus
+from bridge.model.records import Delivery, DeliveryFilter, DeliveryStatus
 from bridge.model.stream import Leg
 from bridge.ports import SETTLE_LIMIT_S, Store
 from tests.contract.builders import a_try, an_endpoint, claimed
@@ -18,7 +18,7 @@ from tests.story import START, Story, acmes, ended, final, revised, segment, sta
 async def a_pending_delivery(store: Store) -> Delivery:
     await store.create_endpoint(an_endpoint(events=("call.started",)))
     await store.append(Story().tell(started()))
-    [delivery] = await store.deliveries("acme", "we_1", limit=9)
+    [delivery] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     return delivery
 
 
@@ -31,13 +31,20 @@ async def test_each_endpoint_gets_what_it_asked_for(store: Store) -> None:
     await store.append(Story().tell(started(), final(1, "hello"), ended()))
 
     async def types(tenant: str, endpoint_id: str) -> set[str]:
-        return {delivery.type for delivery in await store.deliveries(tenant, endpoint_id, limit=99)}
+        return {
+            delivery.type
+            for delivery in (await store.deliveries(tenant, endpoint_id, DeliveryFilter(), limit=99)).deliveries
+        }
 
     assert await types("acme", "we_all") == {"call.started", "transcript.final", "call.ended", "call.completed"}
     assert await types("acme", "we_some") == {"transcript.final"}
     assert await types("acme", "we_off") == set()
     assert await types("other", "we_other") == set()
-    ids = [delivery.id for name in ("we_all", "we_some") for delivery in await store.deliveries("acme", name, limit=99)]
+    ids = [
+        delivery.id
+        for name in ("we_all", "we_some")
+        for delivery in (await store.deliveries("acme", name, DeliveryFilter(), limit=99)).deliveries
+    ]
     assert len(set(ids)) == len(ids) == 5
 
 
@@ -72,7 +79,7 @@ async def test_the_completed_call_goes_out_with_its_settled_text(store: Store) -
         story.tell(started(), final(1, "fourty two"), final(1, "yes", leg=Leg.AGENT, start_ms=9), ended())
     )
     assert await claimed(store, START + 100) == []
-    [held] = await store.deliveries("acme", "we_1", limit=9)
+    [held] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     assert (held.status, held.due_at) == (DeliveryStatus.HELD, START + 3 + SETTLE_LIMIT_S)
 
     await store.append(story.tell(revised([1], segment(1, "Forty-two."))))
@@ -133,7 +140,7 @@ async def test_a_held_delivery_sent_by_hand(store: Store) -> None:
     """Asked for before the text is settled, it goes out at once as it stands."""
     await store.create_endpoint(an_endpoint())
     await store.append(Story().tell(started(), final(1, "hello"), ended()))
-    [held] = await store.deliveries("acme", "we_1", limit=1)
+    [held] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=1)).deliveries
     await store.redeliver("acme", held.id, START + 5)
     [sent] = await claimed(store, START + 5)
     assert sent.payload["data"]["settled"] is False
@@ -215,7 +222,7 @@ async def test_what_a_recorded_try_leaves(
     tried = a_try(status=200 if delivered else None, error=None if delivered else "TimeoutError")
     for _ in range(2):
         await store.record(pending.id, tried, next_due=next_due, delivered=delivered)
-    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    [listed] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     assert (listed.status, listed.tries, listed.attempts) == (status, 1, (tried,))
     assert await store.next_due() == next_due
     assert len(await claimed(store, START + 1000)) == (next_due is not None)
@@ -228,12 +235,12 @@ async def test_a_record_that_comes_too_late(store: Store) -> None:
     await claimed(store, START + 10, lease_s=10)
     await store.record(pending.id, a_try(at=START + 11, status=503), next_due=START + 500, delivered=False)
     await store.record(pending.id, a_try(at=START + 1, status=500), next_due=START + 40, delivered=False)
-    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    [listed] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     assert (listed.status, listed.due_at) == (DeliveryStatus.PENDING, START + 500)
     await claimed(store, START + 500)
     await store.record(pending.id, a_try(2, at=START + 501, status=200), next_due=None, delivered=True)
     await store.record(pending.id, a_try(at=START + 2, status=500), next_due=None, delivered=False)
-    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    [listed] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     assert (listed.status, listed.tries) == (DeliveryStatus.DELIVERED, 2)
     assert [tried.status for tried in listed.attempts] == [500, 500, 503, 200]
 
@@ -249,7 +256,7 @@ async def test_sent_again_by_hand(store: Store) -> None:
     [sent] = await claimed(store, START + 500)
     assert sent.payload == pending.payload
     await store.record(sent.id, a_try(at=START + 501, status=200), next_due=None, delivered=True)
-    [listed] = await store.deliveries("acme", "we_1", limit=9)
+    [listed] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     assert listed.status is DeliveryStatus.DELIVERED
     assert [(tried.number, tried.status) for tried in listed.attempts] == [(1, 500), (1, 200)]
     with pytest.raises(NotFoundError):
@@ -300,7 +307,7 @@ async def test_a_message_made_by_hand(store: Store) -> None:
     )  # fmt: skip
     await store.add(test)
     await store.add(test)
-    assert await store.deliveries("acme", "we_1", limit=9) == [test]
+    assert (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries == (test,)
     [sent] = await claimed(store, START)
     assert list(sent.payload) == ["b", "a"]
 
@@ -310,7 +317,7 @@ async def test_deliveries_are_listed_newest_first(store: Store) -> None:
     await store.create_endpoint(an_endpoint(events=("call.started",)))
     for number in range(4):
         await store.append(Story(f"c{number}", at=START + number).tell(started()))
-    listed = await store.deliveries("acme", "we_1", limit=3)
+    listed = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=3)).deliveries
     assert [delivery.call_id for delivery in listed] == ["c3", "c2", "c1"]
 
 
@@ -322,7 +329,7 @@ async def test_what_is_gone_takes_its_deliveries_along(store: Store) -> None:
     await store.record(pending.id, a_try(), next_due=START + 30, delivered=False)
     assert await store.next_due() is None
     with pytest.raises(NotFoundError):
-        await store.deliveries("acme", "we_1", limit=1)
+        await store.deliveries("acme", "we_1", DeliveryFilter(), limit=1)
 
 
 async def test_news_of_deliveries(store: Store) -> None:
@@ -342,8 +349,43 @@ async def test_news_of_deliveries(store: Store) -> None:
     assert news.is_set()
     news = store.changed()
     assert store.wanted() == set()
-    [delivery, _] = await store.deliveries("acme", "we_1", limit=9)
+    [delivery, _] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
     await store.redeliver("acme", delivery.id, START)
     assert news.is_set()
     assert store.wanted() == {"we_1"}
     assert store.wanted() == set()
+
+
+async def test_an_endpoints_deliveries_a_page_at_a_time(store: Store) -> None:
+    """Newest first and each once, however many are of one moment; a page may be of one status, or of one call."""
+    await store.create_endpoint(an_endpoint(events=("call.started",)))
+    for number in range(7):
+        await store.append(Story(f"c{number}", at=START + number // 3).tell(started()))
+    for delivery in (await claimed(store, START))[:2]:
+        await store.record(delivery.id, a_try(), next_due=None, delivered=False)
+
+    async def pages(wanted: DeliveryFilter) -> list[list[Delivery]]:
+        found, cursor = [], None
+        while True:
+            page = await store.deliveries("acme", "we_1", wanted, cursor=cursor, limit=2)
+            found.append(list(page.deliveries))
+            if (cursor := page.cursor) is None:
+                return found
+
+    everything = await pages(DeliveryFilter())
+    assert [len(page) for page in everything] == [2, 2, 2, 1]
+    listed = [delivery for page in everything for delivery in page]
+    assert listed == sorted(listed, key=lambda delivery: (delivery.created_at, delivery.id), reverse=True)
+    assert {delivery.call_id for delivery in listed} == {f"c{number}" for number in range(7)}
+    given_up = await pages(DeliveryFilter(status=DeliveryStatus.EXHAUSTED))
+    assert given_up == [[delivery for delivery in listed if delivery.attempts]]
+    assert [[delivery.call_id for delivery in page] for page in await pages(DeliveryFilter(call_id="c5"))] == [["c5"]]
+    assert await pages(DeliveryFilter(status=DeliveryStatus.EXHAUSTED, call_id="c5")) == [[]]
+
+
+@pytest.mark.parametrize("cursor", ["x", "WzFd", "WzEsMV0", "WzEuNSwiYSIsMV0"])
+async def test_a_cursor_of_another_list(store: Store, cursor: str) -> None:
+    """It is refused by name, not taken for a place."""
+    await store.create_endpoint(an_endpoint())
+    with pytest.raises(InvalidRequestError, match="cursor"):
+        await store.deliveries("acme", "we_1", DeliveryFilter(), cursor=cursor, limit=2)

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Select, select, text
 
-from bridge.model.records import CallFilter, CallStatus
+from bridge.model.records import CallFilter, CallStatus, DeliveryFilter, DeliveryStatus
 from bridge.ports import Store
 from bridge.store import listing, outbox, tables
+from bridge.store.cursor import to_cursor
 from bridge.store.sqlite import SqliteDatabase
 from tests.story import START
 
 CURSOR_BY_START = "WzE4MDAwMDAwMDAwMDBd"  # [1800000000000]
 CURSOR_BY_END = "WzE4MDAwMDAwMDAuNSwxXQ"  # [1800000000.5,1]
+SENT = to_cursor([START, "msg_1"])
 
 
 async def plan_of(store: Any, query: Select[Any]) -> str:
@@ -86,6 +88,16 @@ async def test_a_search_reads_the_word_index(store: Store) -> None:
     ("query", "index"),
     [
         pytest.param(outbox._due("we_1", 4, START), "ix_deliveries_open", id="an-endpoints-due-deliveries"),
+        pytest.param(
+            outbox.sent_to("a", "we_1", DeliveryFilter(), cursor=None, limit=50),
+            "ix_deliveries_endpoint_id_created_at_id",
+            id="an-endpoints-deliveries",
+        ),
+        pytest.param(
+            outbox.sent_to("a", "we_1", DeliveryFilter(status=DeliveryStatus.EXHAUSTED), cursor=SENT, limit=50),
+            "ix_deliveries_endpoint_id_status_created_at_id",
+            id="an-endpoints-exhausted-deliveries-next-page",
+        ),
         pytest.param(outbox._waiting(START), "ix_deliveries_open", id="endpoints-with-something-due"),
         pytest.param(
             select(tables.calls.c.number).where(text(tables.UNSETTLED)).order_by(tables.calls.c.number),

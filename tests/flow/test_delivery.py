@@ -20,7 +20,7 @@ from bridge.deliver.journal import Journal
 from bridge.deliver.retry import SCHEDULE_S
 from bridge.deliver.webhooks import LEASE_S, Webhooks
 from bridge.errors import StoreError
-from bridge.model.records import Delivery, DeliveryStatus, Endpoint
+from bridge.model.records import Delivery, DeliveryFilter, DeliveryStatus, Endpoint
 from bridge.ports import SETTLE_LIMIT_S, Store
 from bridge.store.cipher import Cipher
 from bridge.store.sql import open_store
@@ -66,7 +66,7 @@ class Office:
             await self.journal.settled(acmes(call_id))
 
     async def deliveries(self, endpoint_id: str = "we_1") -> list[Delivery]:
-        return list(await self.store.deliveries("acme", endpoint_id, limit=1000))
+        return list((await self.store.deliveries("acme", endpoint_id, DeliveryFilter(), limit=1000)).deliveries)
 
     async def recorded(self, tries: int, endpoint_id: str = "we_1") -> Delivery:
         """The only delivery, once so many of its tries are on record."""

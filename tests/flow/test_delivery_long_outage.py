@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientConnectionError
 
 from bridge.deliver.webhooks import Webhooks
-from bridge.model.records import DeliveryStatus, Endpoint
+from bridge.model.records import DeliveryFilter, DeliveryStatus, Endpoint
 from bridge.ports import Store
 from tests.clock import VirtualClock
 from tests.story import Story, acmes, ended, started
@@ -78,7 +78,10 @@ async def quiet(store: Any, clock: VirtualClock) -> None:
 async def all_statuses(store: Store) -> Counter[DeliveryStatus]:
     found: Counter[DeliveryStatus] = Counter()
     for endpoint in await store.endpoints("acme"):
-        found.update(delivery.status for delivery in await store.deliveries("acme", endpoint.id, limit=100))
+        found.update(
+            delivery.status
+            for delivery in (await store.deliveries("acme", endpoint.id, DeliveryFilter(), limit=100)).deliveries
+        )
     return found
 
 

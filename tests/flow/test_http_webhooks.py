@@ -108,15 +108,20 @@ async def test_an_exhausted_delivery_is_seen_and_sent_again(http: HttpServer) ->
     assert kept.status is DeliveryStatus.PENDING
 
 
-async def test_deliveries_are_newest_first_and_as_many_as_asked(http: HttpServer) -> None:
-    """`limit` counts from the newest."""
+async def test_deliveries_a_page_at_a_time(http: HttpServer) -> None:
+    """Newest first, as many as asked; the cursor leads to the rest, and a filter narrows both."""
     await http.add_endpoint()
     ids = []
     for _ in range(3):
         await http.clock.advance(1)
         ids.append((await http.json("POST", "/v1/webhooks/we_1/test", status=202))["id"])
-    found = await http.json("GET", "/v1/webhooks/we_1/deliveries?limit=2")
-    assert [delivery["id"] for delivery in found["deliveries"]] == [ids[2], ids[1]]
+    first = await http.json("GET", "/v1/webhooks/we_1/deliveries?limit=2&status=pending")
+    assert [delivery["id"] for delivery in first["deliveries"]] == [ids[2], ids[1]]
+    rest = await http.json("GET", f"/v1/webhooks/we_1/deliveries?limit=2&status=pending&cursor={first['cursor']}")
+    assert ([delivery["id"] for delivery in rest["deliveries"]], rest["cursor"]) == ([ids[0]], None)
+    for narrowed in ("status=exhausted", "call_id=another"):
+        assert (await http.json("GET", f"/v1/webhooks/we_1/deliveries?{narrowed}"))["deliveries"] == []
+    await http.fault("GET", "/v1/webhooks/we_1/deliveries?cursor=x", status=422)
 
 
 async def test_endpoints_have_a_limit(http: HttpServer) -> None:

@@ -22,7 +22,7 @@ from bridge.deliver.journal import Journal
 from bridge.errors import ConflictError, NotFoundError, StoreError
 from bridge.model.call_key import CallKey
 from bridge.model.events import CallDegraded, CallEnded, CallStarted, DtmfReceived, Event, MediaGap
-from bridge.model.records import CallStatus, DeliveryStatus
+from bridge.model.records import CallStatus, DeliveryFilter, DeliveryStatus
 from bridge.model.stream import (
     DtmfDigit,
     Encoding,
@@ -230,7 +230,7 @@ async def test_a_webhook_goes_out(sqlite_store: Store, folder: Path) -> None:
     await cut_off(sqlite_store, folder, conversation(9_400))
     async with Process(sqlite_store, folder) as process:
         await process.recovery.run()
-    [delivery] = await sqlite_store.deliveries("acme", "we_1", limit=10)
+    [delivery] = (await sqlite_store.deliveries("acme", "we_1", DeliveryFilter(), limit=10)).deliveries
     assert delivery.status is DeliveryStatus.PENDING
     assert delivery.payload["data"]["transcript"]["settled"] is True
     assert delivery.payload["data"]["metadata"] == {"order": "447"}
@@ -345,7 +345,7 @@ async def test_an_end_without_a_settled_text_is_settled(sqlite_store: Store, fol
     async with Process(sqlite_store, folder) as process:
         await process.recovery.run()
     assert (await sqlite_store.call("acme", "call-1")).settled
-    [delivery] = await sqlite_store.deliveries("acme", "we_1", limit=10)
+    [delivery] = (await sqlite_store.deliveries("acme", "we_1", DeliveryFilter(), limit=10)).deliveries
     assert delivery.status is DeliveryStatus.PENDING
 
 
@@ -357,7 +357,7 @@ async def test_a_call_without_a_tape_is_interrupted(sqlite_store: Store, folder:
         await process.recovery.run()
     record = await sqlite_store.call("acme", "call-1")
     assert (record.status, record.error, record.settled) == (CallStatus.FAILED, "interrupted", True)
-    [delivery] = await sqlite_store.deliveries("acme", "we_1", limit=10)
+    [delivery] = (await sqlite_store.deliveries("acme", "we_1", DeliveryFilter(), limit=10)).deliveries
     assert delivery.payload["data"]["error"]["code"] == "interrupted"
     assert delivery.payload["data"]["transcript"]["text"] == "hello"
 

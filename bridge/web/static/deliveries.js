@@ -43,8 +43,8 @@ export class Deliveries {
   /** Pairs of endpoint and delivery, newest first. */
   async #find(callId, webhooks) {
     const lists = await Promise.all(webhooks.map(async (endpoint) => {
-      const { deliveries } = await this.#api.json(`v1/webhooks/${encodeURIComponent(endpoint.id)}/deliveries?limit=${LOOKED_AT}`);
-      return deliveries.filter((delivery) => delivery.call_id === callId).map((delivery) => [endpoint, delivery]);
+      const { deliveries } = await this.#api.json(`v1/webhooks/${encodeURIComponent(endpoint.id)}/deliveries?limit=${LOOKED_AT}&call_id=${encodeURIComponent(callId)}`);
+      return deliveries.map((delivery) => [endpoint, delivery]);
     }));
     return lists.flat().sort(([, a], [, b]) => Date.parse(b.created_at) - Date.parse(a.created_at));
   }
