@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.compat import deepgram, openai, smallest, telnyx, vocafuse
+from bridge.compat import assemblyai, deepgram, openai, smallest, telnyx, vocafuse
 from bridge.compat.live import SESSIONS, leave
 
 
@@ -46,6 +46,12 @@ SURFACES: Final = (
         title="Telnyx speech to text",
         paths=telnyx.PATHS,
         add_routes=telnyx.add_routes,
+    ),
+    Surface(
+        name="assemblyai",
+        title="AssemblyAI streaming",
+        paths=assemblyai.PATHS,
+        add_routes=assemblyai.add_routes,
     ),
     Surface(
         name="vocafuse",
