@@ -9,8 +9,10 @@ from typing import Any
 from rich.table import Table
 
 from bridge.bench.accuracy import Score
+from bridge.bench.diarization import DiarizationErrors
 from bridge.bench.load import Load
 from bridge.bench.measure import quantile
+from bridge.bench.speakers import SpeakerScore
 
 ROWS: Sequence[tuple[str, str, str]] = (
     ("calls", "calls", "d"),
@@ -104,3 +106,67 @@ def accuracy_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
         )
         table.add_row(kind, str(row["recordings"]), str(row["words"]), *rates, str(row["invented"]))
     return table
+
+
+def speakers_of(scores: Sequence[SpeakerScore]) -> list[dict[str, Any]]:
+    """Scores as JSON values, a recording each and all together; rates are None where nothing was scored."""
+    return [_speakers_row(score) for score in (*scores, _together(scores))]
+
+
+def speakers_table(scores: Sequence[SpeakerScore]) -> Table:
+    """One row a recording, one for all."""
+    table = Table(title="diarization error rates, collar 0.25 s, overlap scored", title_justify="left")
+    for name in (
+        "",
+        "seconds",
+        "speakers",
+        "found",
+        "live",
+        "whole",
+        "missed",
+        "false",
+        "confused",
+        "no overlap",
+        "CPU",
+    ):
+        table.add_column(name, justify="right" if name else "left")
+    for row in speakers_of(scores):
+        rates = (row[name] for name in ("live", "whole", "missed", "false_alarm", "confused", "without_overlap", "cpu"))
+        shown = ("–" if rate is None else f"{rate:.1%}" for rate in rates)
+        table.add_row(row["name"], f"{row['seconds']:.0f}", str(row["speakers"]), str(row["found"]), *shown)
+    return table
+
+
+def _speakers_row(score: SpeakerScore) -> dict[str, Any]:
+    whole = score.whole
+    return {
+        "name": score.name,
+        "seconds": round(score.seconds, 1),
+        "speakers": score.speakers,
+        "found": score.found,
+        "live": _known(score.live.rate),
+        "whole": _known(whole.rate),
+        "missed": _known(whole.missed / (whole.spoken or math.nan)),
+        "false_alarm": _known(whole.false_alarm / (whole.spoken or math.nan)),
+        "confused": _known(whole.confused / (whole.spoken or math.nan)),
+        "without_overlap": _known(score.without_overlap.rate),
+        "cpu": score.cpu_s / score.seconds if score.cpu_s else None,
+    }
+
+
+def _together(scores: Sequence[SpeakerScore]) -> SpeakerScore:
+    nothing = DiarizationErrors()
+    return SpeakerScore(
+        name="all",
+        seconds=sum(score.seconds for score in scores),
+        speakers=sum(score.speakers for score in scores),
+        found=sum(score.found for score in scores),
+        live=sum((score.live for score in scores), nothing),
+        whole=sum((score.whole for score in scores), nothing),
+        without_overlap=sum((score.without_overlap for score in scores), nothing),
+        cpu_s=sum(score.cpu_s for score in scores),
+    )
+
+
+def _known(rate: float) -> float | None:
+    return None if math.isnan(rate) else rate

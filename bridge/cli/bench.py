@@ -18,12 +18,15 @@ from bridge.bench.calls import read_folder
 from bridge.bench.child import child_server
 from bridge.bench.compose import Clip, Shape, bundled, clips, compose
 from bridge.bench.load import Server, run
-from bridge.bench.report import accuracy_of, accuracy_table, figures_of, table_of
-from bridge.cli import example
+from bridge.bench.report import accuracy_of, accuracy_table, figures_of, speakers_of, speakers_table, table_of
+from bridge.bench.speakers import score_rttm, score_speakers, speaker_calls
+from bridge.cli import config_option, example
 from bridge.clock import SystemClock
 from bridge.errors import SetupError
 from bridge.recognise.local import open_engine
 from bridge.settings import load
+from bridge.speakers.encoder import LIKENESS, CampPlus
+from bridge.speakers.weights import find_model
 
 P95_S: Final = 1.0
 P99_S: Final = 2.0
@@ -37,13 +40,20 @@ MOST: Final = 512
 Trial = Callable[[int], Awaitable[dict[str, Any]]]
 
 
-@click.command(
+json_option = click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="The figures as JSON."
+)
+
+
+@click.group(
+    invoke_without_command=True,
     epilog=example(
         "callbridge bench --calls 8",
         "callbridge bench --find-capacity --json capacity.json",
         "callbridge bench --calls 4 --audio recordings/ --language en",
         "callbridge bench --accuracy --audio recordings/ --kind prompt",
-    )
+        "callbridge bench speakers --audio recordings/",
+    ),
 )
 @click.option("--calls", "counts", type=click.IntRange(1, MOST), multiple=True, help="Calls at once; repeatable.")
 @click.option("--find-capacity", is_flag=True, help="The most calls that keep p95 ≤ 1 s and p99 ≤ 2 s.")
@@ -55,8 +65,10 @@ Trial = Callable[[int], Awaitable[dict[str, Any]]]
 @click.option("--seed", default=0, show_default=True, help="Which calls are made up of the recordings.")
 @click.option("--to", "url", metavar="URL", help="A server that runs already, e.g. http://127.0.0.1:8080.")
 @click.option("--token", envvar="CALLBRIDGE_TOKEN", help="An API key of that server.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="The figures as JSON.")
+@json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     *,
     counts: tuple[int, ...],
     find_capacity: bool,
@@ -75,6 +87,8 @@ def command(
     Each call is made of single utterances with pauses of 1.2–2 s, and hangs up half a second after its last word.
     Without --to a server is started for it. Times count from the true end of speech. CPU is the server's alone.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     if url is not None and token is None:
         raise click.UsageError("--to needs --token: an API key of that server")
     if only_accuracy:
@@ -97,6 +111,45 @@ def command(
         json_file.write_text(json.dumps({"capacity": held, "runs": runs}, indent=1) + "\n")
     if not any(one["calls"] for one in runs):
         sys.exit(1)
+
+
+@command.command(
+    epilog=example(
+        "callbridge bench speakers --audio recordings/",
+        "callbridge bench speakers --audio recordings/ --rttm what-another-wrote/",
+    )
+)
+@click.option(
+    "--audio",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Recordings of one channel, NAME.wav with NAME.rttm beside it.",
+)
+@click.option(
+    "--rttm",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Score what another diarizer wrote about them, NAME.rttm, instead of ours.",
+)
+@json_option
+@config_option
+def speakers(*, audio: Path, rttm: Path | None, json_file: Path | None, config: Path | None) -> None:
+    """Diarization error rates through an 8 kHz μ-law line: live, one second later, and when the call is over.
+
+    The collar is 0.25 s on either side of a reference boundary. Where two speak at once is scored, and is left out
+    of the last column.
+    """
+    calls = speaker_calls(audio)
+    if rttm is not None:
+        rows = [score_rttm(call, rttm) for call in calls]
+    else:
+        settings = load(config)
+        model = CampPlus(find_model(settings.speaker_model, model_dir=settings.model_dir))
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            tracked = progress.track(calls, description="recordings")
+            rows = [score_speakers(call, lambda window: model.embed(window.samples), LIKENESS) for call in tracked]
+    Console().print(speakers_table(rows))
+    if json_file is not None:
+        json_file.write_text(json.dumps(speakers_of(rows), indent=1) + "\n")
 
 
 def _accuracy(audio: Path | None, kinds: Sequence[str], language: str, json_file: Path | None) -> None:
