@@ -84,7 +84,10 @@ def draw_request(http: HttpServer, ids: dict[str, str], by: Mutation) -> dict[st
 
     def own(found: re.Match[str]) -> str:
         known = ids.get(found[1], "one")
-        return quote(storable(by.text(known)) if route.method in MOVING or by.chance(0.2) else known, safe="") or "x"
+        wanted = storable(by.text(known)) if route.method in MOVING or by.chance(0.2) else known
+        return (
+            quote(wanted, safe="").replace(".", "%2E") or "x"
+        )  # or the client itself goes up a folder (RFC 3986 §5.2.4)
 
     query = sample(route.query, by)
     if "cursor" in route.query.model_fields and by.chance(0.5):
