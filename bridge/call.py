@@ -194,7 +194,6 @@ class Call:
                 for heard in ear.audio.push(item):
                     self._hear(ear, heard)
                 await ear.hearing.room()
-                await self._room()
             case DtmfDigit(leg=leg, digit=digit):
                 at = self._ear(leg).audio.position
                 self._heard.put_nowait(KeyPressed(leg=leg, position=at, digit=digit))
@@ -204,6 +203,7 @@ class Call:
                 self._join(item)
             case StreamStopped(reason=reason):
                 self._ending = CallEnded(reason=reason, duration_ms=0)
+        await self._room()
 
     def _flush(self) -> None:
         for ear in self._ears.values():

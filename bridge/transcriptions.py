@@ -63,6 +63,9 @@ FETCH_S: Final = 900.0
 
 RETRY_AFTER_S: Final = 30
 
+MOST_COMING: Final = 64
+"""Recordings that come in at once. Each is an open file, for as long as its sender takes."""
+
 STORE_AGAIN_S: Final = 5.0
 
 LOOK_AGAIN_S: Final = 30.0
@@ -145,6 +148,8 @@ class Transcriptions:
         """In the order they came: those that wait (at most `most_waiting`) and those in work."""
         self._coming: set[CallKey] = set()
         """Orders that are being kept."""
+        self._uploads: list[IncomingFile] = []
+        """Recordings that come in; those that came are taken out when the next one begins."""
         self._closing = False
 
     def has(self, key: CallKey) -> bool:
@@ -159,7 +164,11 @@ class Transcriptions:
 
     def receive(self) -> Upload:
         self.check_room()
-        return self._shelf.receive()
+        self._uploads = [upload for upload in self._uploads if upload.open]
+        if len(self._uploads) >= MOST_COMING:
+            raise CapacityError("too many recordings come in at once", retry_after=RETRY_AFTER_S)
+        self._uploads.append(self._shelf.receive())
+        return self._uploads[-1]
 
     async def submit(self, order: Order, upload: Upload | None) -> Job:
         self.check_room()

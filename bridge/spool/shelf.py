@@ -49,7 +49,8 @@ class IncomingFile:
         self.size = 0
         self.limit = limit
         self._held = bytearray()
-        self._open = True
+        self.open = True
+        """Whether it may still grow: nobody has it yet, and nobody has thrown it away."""
         try:
             self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._handle, fcntl.LOCK_EX)
@@ -81,11 +82,11 @@ class IncomingFile:
 
     def let_go(self) -> None:
         """An order has it now."""
-        self._open = False
+        self.open = False
         os.close(self._handle)
 
     def discard(self) -> None:
-        if self._open:
+        if self.open:
             self.path.unlink(missing_ok=True)
             self.let_go()
 

@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 from aiosipua.dialog import Dialog, create_dialog_from_request, dialog_matches, remote_cseq_valid
 from aiosipua.message import SipRequest, SipResponse, missing_required_headers
-from aiosipua.transport import SipTransport, TcpSipTransport, UdpSipTransport
+from aiosipua.transport import SipTransport, UdpSipTransport
 
 from bridge.errors import BridgeError, CapacityError, CarrierError, SetupError, UnsupportedMediaError
 from bridge.ingest.fields import MAX_IDENTIFIER, storable
@@ -31,6 +31,7 @@ from bridge.model.stream import Leg
 from bridge.web.auth import DEFAULT_TENANT
 from bridge.web.context import Context
 from bridge.web.rtp_calls import RtpCall, RtpCalls, Senders, media_address
+from bridge.web.sip_tcp import BoundedTcpTransport
 
 log = structlog.get_logger(__name__)
 
@@ -123,8 +124,8 @@ class RecordingServer:
     async def start(self) -> None:
         """Raises SetupError when the port cannot be had."""
         where = (self._settings.rtp_host or self._settings.host, self._settings.sip_port)
-        for kind in (UdpSipTransport, TcpSipTransport):
-            transport = kind(local_addr=where)
+        transports = (UdpSipTransport(where), BoundedTcpTransport(where, may_connect=self._may_send))
+        for transport in transports:
             transport.on_message = partial(self._heard, transport)
             try:
                 await transport.start()
@@ -147,6 +148,9 @@ class RecordingServer:
         if not isinstance(message, SipRequest) or "via" in missing_required_headers(message):
             return
         asked = _Asked(message, transport, source)
+        if not self._may_send(source[0]):
+            self._turn_away(asked)
+            return
         if message.method == "ACK":
             self._ack(asked)
             return
@@ -170,12 +174,15 @@ class RecordingServer:
             log.warning("SIPREC request failed", error=str(error), source=source[0])
             self._answer(asked, 500, "Server Internal Error")
 
+    def _turn_away(self, asked: _Asked) -> None:
+        """A stranger, by UDP: nothing of it is kept, and an ACK is not answered (RFC 3261 §17.1.1.3)."""
+        log.warning("SIP from a host that is not in CALLBRIDGE_SIP_SOURCES", source=asked.source[0])
+        if asked.request.method != "ACK":
+            asked.send(create_dialog_from_request(asked.request).create_response(asked.request, 403, "Forbidden"))
+
     def _check(self, asked: _Asked) -> None:
         """Raises RefusedError."""
         request = asked.request
-        if not self._may_send(asked.source[0]):
-            log.warning("SIP from a host that is not in CALLBRIDGE_SIP_SOURCES", source=asked.source[0])
-            raise RefusedError(403, "Forbidden")
         if missing := missing_required_headers(request):
             raise RefusedError(400, f"Missing {missing[0]}")
         if request.method not in self._methods:

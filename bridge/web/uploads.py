@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import BodyPartReader, web
 from multidict import MultiDict
@@ -30,10 +31,14 @@ from bridge.store.payloads import meaning
 from bridge.web.context import Context
 from bridge.web.drain import first_of
 
+T = TypeVar("T")
+
 MOST_FIELDS: Final = 64
 MOST_IN_FIELD: Final = 64 * 1024
 """Bytes."""
 PIECE: Final = 64 * 1024
+IDLE_S: Final = 60.0
+"""A sender that brings nothing for so long is given up: others wait for its place."""
 LONGEST_NAME: Final = 200
 MOST_KEYWORDS: Final = 50
 
@@ -80,7 +85,7 @@ async def _fill(
 ) -> None:
     reader = await request.multipart()
     count = 0
-    while (part := await reader.next()) is not None:
+    while (part := await _in_time(reader.next())) is not None:
         count += 1
         if not isinstance(part, BodyPartReader) or count > MOST_FIELDS:
             raise InvalidRequestError("the form has too many fields, or a form inside")
@@ -105,7 +110,7 @@ async def read_raw(
     """
     upload = transcriber.receive()
     try:
-        async for piece in request.content.iter_chunked(PIECE):
+        while piece := await _in_time(request.content.read(PIECE)):
             also(piece)
             await upload.write(piece)
             _check(upload, limit)
@@ -178,9 +183,18 @@ async def transcribed(
 
 
 async def _write(part: BodyPartReader, upload: Upload, limit: int | None) -> None:
-    while piece := await part.read_chunk(PIECE):
+    while piece := await _in_time(part.read_chunk(PIECE)):
         await upload.write(piece)
         _check(upload, limit)
+
+
+async def _in_time(coming: Awaitable[T]) -> T:
+    """Raises InvalidRequestError."""
+    try:
+        async with asyncio.timeout(IDLE_S):
+            return await coming
+    except TimeoutError:
+        raise InvalidRequestError(f"nothing of the body came for {IDLE_S:g} s") from None
 
 
 def _check(upload: Upload, limit: int | None) -> None:
@@ -190,7 +204,7 @@ def _check(upload: Upload, limit: int | None) -> None:
 
 async def _text(part: BodyPartReader) -> str:
     held = bytearray()
-    while piece := await part.read_chunk(PIECE):
+    while piece := await _in_time(part.read_chunk(PIECE)):
         held += piece
         if len(held) > MOST_IN_FIELD:
             raise InvalidRequestError(f"the field {part.name!r} is too long")

@@ -7,7 +7,8 @@ candidates, so that those who never trickle (OBS, GStreamer) get through as well
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -45,6 +46,8 @@ FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 KEPT_S: Final = 60
 """How long a session that is over can still be deleted: OBS closes its connection first and asks for its end then."""
 MOST_KEPT: Final = 1000
+MOST_OPENING: Final = 64
+"""Sessions that open their ports at once."""
 LEAVING_S: Final = 10.0
 """What calls cut off by a shutdown have for their last words."""
 
@@ -79,12 +82,24 @@ class Sessions:
 
     def __init__(self) -> None:
         self._live: dict[str, tuple[WhipSession, asyncio.Task[None]]] = {}
+        self._opening = 0
         self._over: dict[str, tuple[str, float]] = {}
         """Those that are over: whose, and until when they are remembered. The oldest go first."""
 
     def add(self, session: WhipSession, running: asyncio.Task[None], context: Context) -> None:
         self._live[session.id] = session, running
         running.add_done_callback(lambda _: self._remember(session, context.clock.monotonic() + KEPT_S))
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """While one opens its ports and asks the ICE servers, which may take seconds. Raises CapacityError."""
+        if self._opening >= MOST_OPENING:
+            raise CapacityError("too many sessions are about to begin", retry_after=5)
+        self._opening += 1
+        try:
+            yield
+        finally:
+            self._opening -= 1
 
     def find(self, session_id: str, tenant: str) -> WhipSession:
         """Raises NotFoundError, also for another tenant's."""
@@ -174,7 +189,8 @@ async def _publish(ask: Ask[WhipQuery, Nothing]) -> web.StreamResponse:
         agreed, tenant=ask.tenant, ice_servers=servers, clock=context.clock, settings=context.settings
     )
     try:
-        answer = await session.answer()
+        with ask.request.app[SESSIONS].opening():
+            answer = await session.answer()
     except BaseException:
         await session.close()
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import random
 import shutil
@@ -28,6 +29,7 @@ from bridge.clock import SystemClock
 from bridge.model.stream import Discarded, Leg, MediaChunk
 from bridge.ports import Store
 from bridge.settings import Settings
+from bridge.web import sip_tcp
 from callcodecs.rtp import RtpPacket
 from tests.clock import VirtualClock
 from tests.flow.test_dialects import KEY, PATIENCE_S, Bridge, encoded
@@ -274,6 +276,52 @@ async def test_a_stranger(sqlite_store: Store, clock: VirtualClock) -> None:
         assert (await client.ask("OPTIONS")).status == 403
         assert (await client.record()).status == 403
         await client.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", settings.sip_port)
+        assert await _ended(reader), "a connection is not taken at all"
+        writer.close()
+
+
+async def test_connections_without_end(http: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than there may be is closed, and those that are there go on; one that has gone makes room."""
+    monkeypatch.setattr(sip_tcp, "MOST_CONNECTIONS", 2)
+    first, second = [await SipClient(transport="TCP").connect(http.settings.sip_port) for _ in range(2)]
+    assert (await first.ask("OPTIONS")).status == (await second.ask("OPTIONS")).status == 200
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.settings.sip_port)
+    assert await _ended(reader)
+    writer.close()
+    await second.close()
+    third = await SipClient(transport="TCP").connect(http.settings.sip_port)
+    assert (await third.ask("OPTIONS")).status == (await first.ask("OPTIONS")).status == 200
+    for client in (first, third):
+        await client.close()
+
+
+async def test_a_client_that_reads_no_answers(http: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection ends before its answers fill the memory."""
+    monkeypatch.setattr(sip_tcp, "MOST_UNREAD", 1_000)
+    _, writer = await asyncio.open_connection("127.0.0.1", http.settings.sip_port)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's
+
+    async def ask_on() -> None:
+        for number in itertools.count():
+            writer.write(
+                f"OPTIONS sip:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK{number}\r\n"
+                f"From: <sip:a@b>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: c\r\nCSeq: {number} OPTIONS\r\nMax-Forwards: 70\r\n"
+                f"Record-Route: <sip:{'x' * 30_000}@b>\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+            await writer.drain()
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(ask_on(), PATIENCE_S)
+    writer.close()
+
+
+async def _ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side has ended a connection."""
+    try:
+        return await asyncio.wait_for(reader.read(1), PATIENCE_S) == b""
+    except ConnectionError:
+        return True
 
 
 # -- the whole way --------------------------------------------------------------------------------------------------

@@ -15,9 +15,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bridge import transcriptions
 from bridge.model.stream import Leg
 from bridge.ports import Urgency
 from bridge.rttm import read_rttm
+from bridge.web import uploads
 from bridge.web.auth import Scope
 from bridge.web.keys import make_key
 from tests.clock import LeapingClock
@@ -222,6 +224,32 @@ async def test_a_form_that_is_cut_off(server: RealServer) -> None:
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
     error = await server.fault("POST", "/v1/transcriptions", status=422, data=b"--y\r\n", headers=broken)
     assert error["code"] == "invalid_request"
+
+
+async def test_a_sender_that_stalls(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up, and its place is another's: there are only so many to come in at once."""
+    monkeypatch.setattr(transcriptions, "MOST_COMING", 1)
+    goes_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield WAV[:100_000]
+        await goes_on.wait()
+        yield WAV[100_000:]
+
+    slow = aiohttp.FormData({"call_id": "slow"})
+    slow.add_field("file", slowly(), filename="monday.wav")
+    sending = asyncio.create_task(server.json("POST", "/v1/transcriptions?wait=20", data=slow))
+    await until(lambda: kept(server) == [".part"])
+    assert (await server.fault("POST", "/v1/transcriptions", data=form(WAV), status=503))["code"] == "at_capacity"
+    goes_on.set()
+    assert (await sending)["status"] == "completed"
+    monkeypatch.setattr(uploads, "IDLE_S", 0.05)
+    goes_on.clear()
+    stalled = aiohttp.FormData({"call_id": "stalled"})
+    stalled.add_field("file", slowly(), filename="monday.wav")
+    fault = await server.fault("POST", "/v1/transcriptions", data=stalled, status=422)
+    assert fault["message"] == "nothing of the body came for 0.05 s"
+    assert kept(server) == []
 
 
 async def test_an_id_that_is_taken(server: RealServer) -> None:

@@ -355,6 +355,29 @@ async def test_a_key_that_is_pressed_holds_up_no_audio(office: Office, monkeypat
     assert [final.text for final in office.sink.of("c1", TranscriptFinal)] == ["w11"]
 
 
+async def test_keys_without_end_make_the_carrier_wait(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A carrier that sends nothing but keys while the store is away fills no memory; each is told in the end."""
+    monkeypatch.setattr(call_module, "MOST_UNTOLD", 4)
+    away = asyncio.Event()
+    publish = office.sink.publish
+
+    async def later(call_id: str, body: Body) -> None:
+        await away.wait()
+        await publish(call_id, body)
+
+    monkeypatch.setattr(office.sink, "publish", later)
+    phone = await office.ring()
+    for _ in range(50):
+        phone.send(DtmfDigit(leg=CALLER, digit="5"))
+    await office.clock.settle()
+    [active] = office.calls._active.values()
+    assert active.call._heard.qsize() <= 4
+    away.set()
+    await phone.hang_up()
+    await office.clock.advance(2.0)
+    assert len(office.sink.of("c1", DtmfReceived)) == 50
+
+
 async def test_a_store_that_is_away_for_long_makes_the_carrier_wait(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
