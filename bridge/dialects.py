@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from bridge.carrier.asterisk import AsteriskSide
 from bridge.carrier.audiosocket import AudioSocketSide
 from bridge.carrier.bandwidth import BandwidthSide
 from bridge.carrier.exotel import ExotelSide
@@ -23,6 +24,8 @@ from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.carrier.vonage import VonageSide
 from bridge.ingest import genesys_signature, plivo_signature, twilio_signature, vonage_signature
+from bridge.ingest.asterisk import SUBPROTOCOLS as MEDIA
+from bridge.ingest.asterisk import AsteriskStream
 from bridge.ingest.audiosocket import AudioSocketStream
 from bridge.ingest.bandwidth import BandwidthStream
 from bridge.ingest.conversation import Conversation, Handshake
@@ -278,6 +281,16 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             hear=lambda handshake: JambonzStream(handshake.query),
             speak=JambonzSide,
             subprotocols=FORKED[::-1],
+        ),
+        Dialect(
+            name="asterisk",
+            title="Asterisk WebSocket channels",
+            summary="Dial(WebSocket/…) and ARI's externalMedia: one leg, in any codec of the channel's",
+            frames=Frames.BOTH,
+            proofs=(Proof.BASIC, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: AsteriskStream(handshake.query),
+            speak=AsteriskSide,
+            subprotocols=MEDIA,
         ),
         Dialect(
             name="audiosocket",

@@ -99,7 +99,7 @@ def _holds(told: Mapping[str, str], headers: Mapping[str, str], now: float) -> b
     except (KeyError, ValueError):
         return False
     return (
-        told.get("keyid") == headers.get(API_KEY)
+        same(headers.get(API_KEY, ""), told.get("keyid", ""))
         and told.get("alg", ALGORITHM) == ALGORITHM
         and len(told.get("nonce", "")) >= SHORTEST_NONCE
         and created - SKEW_S <= now <= min(expires, created + LIFETIME_S) + SKEW_S

@@ -22,6 +22,7 @@ KNOWN = {
     "recognise/weights.py: sha256_of(folder / 'model.bin', progress) == known.sha256": "a file's checksum",
     "store/codec.py: f.name not in {'events', 'secrets'}": "names of columns",
     "store/keys.py: tables.keys.c.sha256 == sha256": "a hash looked up: what fits half of it opens nothing",
+    "web/authorization.py: Proof.API_KEY in proofs": "a way to show a credential, looked up in the table",
     "web/media.py: TOKEN in request.query": "the name of a parameter",
     "web/media.py: name != TOKEN": "the name of a parameter",
 }
