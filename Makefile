@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo run test check sim chaos fuzz format docs lock fixtures clean
+.PHONY: setup demo run test check sim chaos fuzz cluster-test format docs lock fixtures clean
 
 setup: $(READY)  ## the .venv with everything locked and hashed
 
@@ -42,6 +42,9 @@ sim: setup  ## SEEDS made-up days of calls, crashes and faults, on a virtual clo
 KILLS ?= 50
 chaos: setup  ## kill a real server KILLS times in mid-call and look for a lost word
 	KILLS=$(KILLS) $(BIN)/python -m pytest tests/chaos -q -s
+
+cluster-test: setup  ## several nodes, on the PostgreSQL and the Redis that run here; says what it leaves out, and why
+	CLUSTER=1 $(BIN)/python -m pytest tests/cluster tests/contract/test_live_events.py tests/contract/test_store_nodes.py
 
 N ?= 100000
 fuzz: setup  ## N disfigured inputs for every parser: nothing but documented faults may come out

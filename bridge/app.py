@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -27,6 +26,7 @@ from bridge.live_events import live_events
 from bridge.metrics import LOOP_LAG
 from bridge.model.call_key import CallKey
 from bridge.model.languages import languages_of
+from bridge.node import Lease, new_node
 from bridge.ports import Clock, Engine, Store
 from bridge.recognise.local import LocalEngine, cores, open_engine
 from bridge.recognise.scheduler import Scheduler
@@ -79,8 +79,10 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
     _make_spool(settings.spool_dir)
     async with AsyncExitStack() as stack:
         signing = secret_keys(settings)
-        store = await open_store(settings.database_url, Cipher(signing), clock)
+        several, node = not settings.database_url.startswith("sqlite"), new_node()
+        store = await open_store(settings.database_url, Cipher(signing), clock, node=node if several else None)
         stack.push_async_callback(store.close)
+        lease = await stack.enter_async_context(Lease(store, clock, shared=several))
         await endpoint_from_settings(settings, store, clock)
 
         session = GuardedSession(Guard(settings.allow_private_urls))
@@ -88,7 +90,6 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         webhooks = Webhooks(store, session, clock)
         stack.push_async_callback(webhooks.close)
 
-        node = f"node_{secrets.token_hex(8)}"
         hub, advice = await stack.enter_async_context(live_events(settings.events_url, store, node, clock))
         journal = Journal(store, hub, clock)
         journal.start()
@@ -141,7 +142,6 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         )
         await transcriptions.look()
         stack.push_async_callback(transcriptions.close)
-        several = not settings.database_url.startswith("sqlite")
         recovery = Recovery(
             store=store,
             sink=journal,
@@ -150,6 +150,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             clock=clock,
             shared=several,
             elsewhere=transcriptions.has,
+            may_judge=lease.may_judge,
         )
         await recovery.look()
         if recovery.alone:

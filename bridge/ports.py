@@ -255,7 +255,7 @@ class CallStore(Protocol):
         ...
 
     async def unfinished(self) -> Sequence[CallRecord]:
-        """Calls of every tenant that have no end, or an end and no settled text."""
+        """Calls of every tenant that have no end, or an end and no settled text; not those of another living server."""
         ...
 
     async def segments(self, tenant: str, call_id: str) -> Sequence[Segment]:
@@ -279,6 +279,22 @@ class CallStore(Protocol):
 
         Whose they were; fewer than `limit` when no more are left. Who asks at the same time gets others.
         """
+        ...
+
+
+class NodeStore(Protocol):
+    """Servers that share the store, and whose calls are whose."""
+
+    async def beat(self, lease_s: float) -> None:
+        """The server lives, and its calls are nobody else's, for so long from now."""
+        ...
+
+    async def leave(self) -> None:
+        """It has gone: its calls are anybody's."""
+        ...
+
+    async def adopt(self, record: CallRecord) -> bool:
+        """An `unfinished` call is this server's from now on; False when another was faster, or its own lives again."""
         ...
 
 
@@ -374,8 +390,8 @@ class KeyStore(Protocol):
         ...
 
 
-class Store(CallStore, Outbox, EndpointStore, KeyStore, Protocol):
-    """One database fills all four, so that a call's end and its deliveries share a transaction."""
+class Store(CallStore, NodeStore, Outbox, EndpointStore, KeyStore, Protocol):
+    """One database fills all of them, so that a call's end and its deliveries share a transaction."""
 
     async def ping(self) -> None:
         """Raises StoreError when the database does not answer or cannot be written."""

@@ -4,6 +4,9 @@ a tape, no end          heard again from its beginning, told on from where it wa
                         (`drained` where its process had said so)
 an end, no settled text settled as it stands
 no end, no tape         ended with the error `interrupted`
+
+Where servers share a database, each does this for those that have died, too: a call is taken from a server whose lease
+has run out, by one alone, and its tape once nobody has a lock on it.
 """
 
 from __future__ import annotations
@@ -13,18 +16,19 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
 from bridge.call import Told
 from bridge.calls import Calls
 from bridge.errors import ConflictError, InterruptedCallError, NotFoundError, SpoolError, StoreError
+from bridge.model import recordings
 from bridge.model.call_key import CallKey
 from bridge.model.events import Body, CallEnded, CallStarted, Event, TranscriptFinal, body_to_dict
 from bridge.model.records import CallRecord
 from bridge.model.stream import Leg, StreamItem, StreamStarted, StreamStopped
-from bridge.ports import CallStore, Clock, EventSink
+from bridge.ports import CallStore, Clock, EventSink, NodeStore
 from bridge.spool.file import LeftTape
 from bridge.spool.reading import read_blocks
 from bridge.spool.spool import Spool
@@ -38,6 +42,12 @@ AT_ONCE: Final = 4
 
 LOOK_AGAIN_S: Final = 5.0
 """While another server has the folder: one that drains leaves its last calls to this one. Or the store is away."""
+
+LOOK_AT_OTHERS_S: Final = 2.0
+"""Where servers share the database: how soon a dead one's calls are taken up."""
+
+TAPE_AWAITED_S: Final = 60.0
+"""A dead server's call has a tape somewhere: it may be another that finds it, or that server come back."""
 
 LONGEST_CALL_S: Final = 24 * 3600.0
 """A call without a tape here may be another server's, on a database that several can share; not for longer."""
@@ -57,22 +67,27 @@ class _Left:
     tape: LeftTape | None
 
 
+class _Store(CallStore, NodeStore, Protocol):
+    """What is asked here."""
+
+
 class Recovery:
     """`look` before the first call may come, `run` beside the calls of this process."""
 
     def __init__(
         self,
         *,
-        store: CallStore,
+        store: _Store,
         sink: EventSink,
         spool: Spool,
         calls: Calls,
         clock: Clock,
         shared: bool,
         elsewhere: Callable[[CallKey], bool] = lambda _: False,
+        may_judge: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`shared`: servers with spool folders of their own may use the same store. `elsewhere`: whether a call is
-        finished by others.
+        """`shared`: other servers may use the same store. `elsewhere`: whether a call is finished by others.
+        `may_judge`: see `Lease`.
         """
         self._store = store
         self._sink = sink
@@ -81,6 +96,9 @@ class Recovery:
         self._clock = clock
         self._shared = shared
         self._elsewhere = elsewhere
+        self._may_judge = may_judge
+        self._awaited: dict[CallKey, float] = {}
+        """Since when a dead server's call without a tape is known."""
         self._left: list[_Left] = []
         self._alone = False
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -89,15 +107,18 @@ class Recovery:
         """Find what was left, and keep its ids from new calls. Raises StoreError."""
         self._alone = await asyncio.to_thread(self._spool.alone)
         tapes = await asyncio.to_thread(self._spool.left_behind)
-        own = self._calls.own()
+        own, judging = self._calls.own(), self._may_judge()
         unfinished = {
-            record.key: record for record in await self._store.unfinished() if not self._elsewhere(record.key)
+            record.key: record
+            for record in await self._store.unfinished()
+            if not self._elsewhere(record.key) and (record.node is None or judging)
         }
         for key in own | self._calls.own():  # those that began or ended meanwhile are ours, too
             unfinished.pop(key, None)
         for tape in tapes:
             key = tape.header.key
             self._left.append(_Left(key=key, record=unfinished.pop(key, None), tape=tape))
+        self._awaited = {key: since for key, since in self._awaited.items() if key in unfinished}
         for record in unfinished.values():
             if record.ended_at is not None or self._is_nobodys(record):
                 self._left.append(_Left(key=record.key, record=record, tape=None))
@@ -108,7 +129,14 @@ class Recovery:
 
     def _is_nobodys(self, record: CallRecord) -> bool:
         """Of a call without a tape. Its age counts only where it may be another server's: wall clocks are set, too."""
-        return self.alone or record.started_at < self._clock.now() - LONGEST_CALL_S
+        if self.alone or record.started_at < self._clock.now() - LONGEST_CALL_S:
+            return True
+        if (
+            record.node is None or record.carrier == recordings.CARRIER
+        ):  # an order on some server's shelf says how it goes on
+            return False
+        now = self._clock.monotonic()
+        return now - self._awaited.setdefault(record.key, now) >= TAPE_AWAITED_S
 
     @property
     def alone(self) -> bool:
@@ -122,9 +150,9 @@ class Recovery:
             async with asyncio.TaskGroup() as tasks:
                 for one in left:
                     tasks.create_task(self._finish(one))
-            if self._alone:
+            if self.alone:
                 return
-            await self._clock.sleep(LOOK_AGAIN_S)
+            await self._clock.sleep(LOOK_AT_OTHERS_S if self._shared else LOOK_AGAIN_S)
             await self._insist(self.look)
 
     async def _insist(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -151,6 +179,10 @@ class Recovery:
 
     async def _finish_one(self, left: _Left) -> None:
         record, tape = left.record, left.tape
+        if record is not None and not await self._insist(lambda: self._store.adopt(record)):
+            return  # another server was faster
+        if record is None and tape is not None and await self._insist(lambda: self._is_anothers(tape)):
+            return
         if record is not None and record.ended_at is not None:
             self._sink.open(record.key, last_seq=record.last_seq)
             await self._sink.settled(record.key)
@@ -161,6 +193,13 @@ class Recovery:
             await self._give_up(record)
         if tape is not None:
             tape.finish()
+
+    async def _is_anothers(self, tape: LeftTape) -> bool:
+        """Whether a server that may live has the call."""
+        try:
+            return not (await self._store.call(tape.header.tenant, tape.header.call_id)).settled
+        except NotFoundError:
+            return False
 
     async def _is_new(self, tape: LeftTape) -> bool:
         """Whether the call was cut off before even its start was kept; otherwise it is settled."""

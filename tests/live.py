@@ -63,7 +63,7 @@ async def until(holds: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def redis_prefix() -> AsyncIterator[str]:
+async def redis_prefix(prefix: str | None = None) -> AsyncIterator[str]:
     """A prefix of our own in the Redis of the tests, emptied afterwards. Skips where there is none."""
     redis_module = pytest.importorskip("redis.asyncio", reason="redis is not installed (the extra `redis`)")
     client = redis_module.Redis.from_url(REDIS, decode_responses=True, socket_connect_timeout=2)
@@ -72,7 +72,7 @@ async def redis_prefix() -> AsyncIterator[str]:
     except Exception as error:  # noqa: BLE001  # whatever it is, there is no Redis to test with
         await client.aclose()
         pytest.skip(f"no Redis at {REDIS} (CALLBRIDGE_TEST_REDIS): {error}")
-    prefix = f"callbridge-test-{secrets.token_hex(6)}"
+    prefix = prefix or f"callbridge-test-{secrets.token_hex(6)}"
     try:
         yield prefix
     finally:

@@ -40,6 +40,8 @@ class CallRecord:
     settled: bool = False
     """The text will not be revised any more."""
     last_seq: int = 0
+    node: str | None = None
+    """The server that has it, where several share the store."""
 
     @property
     def key(self) -> CallKey:

@@ -44,14 +44,14 @@ _WISHES: Final = select(tables.endpoints.c.id, tables.endpoints.c.tenant, tables
 )
 
 
-def append(database: Database, connection: Connection, events: Sequence[Event]) -> bool:
-    """Keep events and what follows from them; whether there is something to deliver.
+def append(database: Database, connection: Connection, events: Sequence[Event], *, node: str | None = None) -> bool:
+    """Keep events and what follows from them; whether there is something to deliver. Calls that begin are `node`'s.
 
     Raises ConflictError or NotFoundError when one event has no place.
     """
     known = lock_calls(connection, {event.key for event in events})
     numbers = {CallKey(row["tenant"], row["call_id"]): row["number"] for row in known}
-    changes = Changes({call.key: call for call in map(codec.call_of, known)})
+    changes = Changes({call.key: call for call in map(codec.call_of, known)}, node=node)
     fresh = _without_kept(connection, events, changes.calls, numbers)
     if not fresh:
         return False

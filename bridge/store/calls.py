@@ -17,14 +17,14 @@ from bridge.ports import NumberedPage, Page
 from bridge.store import codec, listing, tables
 from bridge.store.appending import append, lock_calls
 from bridge.store.database import Database
+from bridge.store.nodes import SqlNodes
 from bridge.store.numbers import first_number
-from bridge.store.part import Part
 from bridge.store.payloads import ended_payload
 from bridge.store.reading import own_call, transcripts
 
 
-class SqlCalls(Part):
-    """The `CallStore` port."""
+class SqlCalls(SqlNodes):
+    """The `CallStore` and `NodeStore` ports."""
 
     async def append(self, events: Sequence[Event]) -> None:
         """A repeated write is recognised by its events' ids and changes nothing. Raises ConflictError or NotFoundError
@@ -32,7 +32,7 @@ class SqlCalls(Part):
         """
         if not events:
             return
-        told = await self._db.write(lambda connection: append(self._db, connection, events))
+        told = await self._db.write(lambda connection: append(self._db, connection, events, node=self._node))
         if told:
             self._due.send()
 
@@ -70,7 +70,7 @@ class SqlCalls(Part):
 
     async def unfinished(self) -> Sequence[CallRecord]:
         """Oldest first."""
-        query = select(tables.calls).where(text(tables.UNSETTLED)).order_by(tables.calls.c.number)
+        query = select(tables.calls).where(text(tables.UNSETTLED), self._nobodys()).order_by(tables.calls.c.number)
         rows = await self._db.read(lambda connection: connection.execute(query).mappings().all())
         return [codec.call_of(row) for row in rows]
 

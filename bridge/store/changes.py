@@ -35,6 +35,8 @@ class Changes:
 
     calls: dict[CallKey, CallRecord]
     """As it was, then as it will be."""
+    node: str | None = None
+    """Who has the calls that begin."""
     started: list[CallKey] = field(default_factory=list)
     ended: dict[CallKey, Event] = field(default_factory=dict)
     """The `call.ended`."""
@@ -85,6 +87,7 @@ class Changes:
             metadata=dict(body.metadata),
             status=CallStatus.IN_PROGRESS,
             started_at=event.time,
+            node=self.node,
         )
 
     def _next(self, event: Event) -> CallRecord:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection, Table, exc
+from sqlalchemy import ColumnElement, Connection, Table, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.errors import InvalidRequestError, StoreError
+from bridge.ports import Clock
 from bridge.store.terms import TermIndex
 
 Answer = TypeVar("Answer")
@@ -34,6 +35,10 @@ class Database(Protocol):
 
     async def reshape(self, work: Callable[[Connection], Answer]) -> Answer:
         """A `write` that may make tables anew. For a database that is used for nothing else."""
+        ...
+
+    def time(self, clock: Clock) -> ColumnElement[float]:
+        """Now, in Unix seconds: the server's own, or `clock` where the database is a file."""
         ...
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -11,10 +11,12 @@ from bridge.store.database import Database
 class Part:
     """One database, what reads its secrets, and the news that deliveries have become due."""
 
-    def __init__(self, database: Database, cipher: Cipher, clock: Clock) -> None:
+    def __init__(self, database: Database, cipher: Cipher, clock: Clock, node: str | None = None) -> None:
+        """`node`: this server, where several share the database."""
         self._db = database
         self._cipher = cipher
         self._clock = clock
+        self._node = node
         self._due = Pulse()
         self._wanted: set[str] = set()
         """Endpoints that a person wants tried now."""

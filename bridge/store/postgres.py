@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Table
+from sqlalchemy import URL, ColumnElement, Connection, Double, Table, cast, extract, func
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bridge.errors import SetupError
+from bridge.ports import Clock
 from bridge.store.database import faults
 from bridge.store.terms import PostgresTerms, TermIndex
 
@@ -61,6 +62,10 @@ class PostgresDatabase:
         with faults():
             async with self._engine.connect() as connection, connection.begin():
                 return await connection.run_sync(work)
+
+    def time(self, clock: Clock) -> ColumnElement[float]:
+        del clock
+        return cast(extract("epoch", func.clock_timestamp()), Double)
 
     def insert(self, table: Table) -> postgresql.Insert:
         return postgresql.insert(table)

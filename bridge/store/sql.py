@@ -35,13 +35,15 @@ class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys):
             codec.endpoint_of(row, self._cipher)
 
 
-async def open_store(database_url: str, cipher: Cipher, clock: Clock) -> Store:
+async def open_store(database_url: str, cipher: Cipher, clock: Clock, *, node: str | None = None) -> Store:
     """Open `sqlite:///FILE` or `postgresql://…`, making or migrating the tables first. Processes may do so at once.
+
+    `node`: this server, when others share the database and take over what it leaves.
 
     Raises SetupError for what only a person can put right, StoreError when the database does not answer.
     """
     await migrate(database_url)
-    store = SqlStore(database_at(database_url), cipher, clock)
+    store = SqlStore(database_at(database_url), cipher, clock, node)
     try:
         await store.check_cipher()
     except BaseException:

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Table, create_engine, event
+from sqlalchemy import ColumnElement, Connection, Table, create_engine, event, literal
 from sqlalchemy.dialects import sqlite
 
 from bridge.errors import SetupError, StoreError
+from bridge.ports import Clock
 from bridge.store.database import faults
 from bridge.store.terms import SqliteTerms, TermIndex
 
@@ -78,6 +79,9 @@ class SqliteDatabase:
             connection.execution_options(immediate=immediate)
             with connection.begin():
                 return work(connection)
+
+    def time(self, clock: Clock) -> ColumnElement[float]:
+        return literal(clock.now())
 
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)

@@ -62,6 +62,7 @@ calls: Final = Table(
     Column("duration_ms", BigInteger),
     Column("settled", Boolean, nullable=False),
     Column("last_seq", Integer, nullable=False),
+    Column("node", Text),
     UniqueConstraint("tenant", "call_id"),
 )
 Index("ix_calls_tenant_number", calls.c.tenant, calls.c.number)
@@ -186,6 +187,13 @@ keys: Final = Table(
     UniqueConstraint("sha256"),
 )
 Index("ix_keys_tenant", keys.c.tenant)
+
+nodes: Final = Table(
+    "nodes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("lives_until", Double, nullable=False),
+)
 
 heartbeat: Final = Table(
     "heartbeat",

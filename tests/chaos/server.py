@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ class Mortal:
 
     folder: Path
     settings: Mapping[str, str]
+    command: Sequence[str] = ("-m", "bridge", "serve")
     port: int = 0
     process: asyncio.subprocess.Process | None = None
     log: Path = field(init=False)
@@ -56,7 +57,7 @@ class Mortal:
         }
         with self.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bridge", "serve", "--host", "127.0.0.1", "--port", str(self.port)),
+                *(sys.executable, *self.command, "--host", "127.0.0.1", "--port", str(self.port)),
                 env=environment,
                 stdout=output,
                 stderr=output,
