@@ -10,28 +10,29 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
 from typing import Final
 
 import structlog
-from aiosipua.dialog import Dialog, create_dialog_from_request, dialog_matches, remote_cseq_valid
+from aiosipua.dialog import create_dialog_from_request, dialog_matches, remote_cseq_valid
 from aiosipua.message import SipRequest, SipResponse, missing_required_headers
 from aiosipua.transport import SipTransport, UdpSipTransport
 
-from bridge.errors import BridgeError, CapacityError, CarrierError, SetupError, UnsupportedMediaError
+from bridge.errors import BridgeError, CapacityError, CarrierError, SetupError
 from bridge.ingest.fields import MAX_IDENTIFIER, storable
 from bridge.ingest.rtp import Address, Expected
-from bridge.ingest.siprec_body import Body, read_body
-from bridge.ingest.siprec_metadata import Metadata, Party, read_metadata
-from bridge.ingest.siprec_sdp import Offer, OfferedStream, answer, legs_of, read_offer
+from bridge.ingest.siprec_body import read_body
+from bridge.ingest.siprec_metadata import Metadata, read_metadata
+from bridge.ingest.siprec_sdp import read_offer
 from bridge.metrics import CALLS_REFUSED
 from bridge.model.stream import Leg
 from bridge.web.auth import DEFAULT_TENANT
 from bridge.web.context import Context
-from bridge.web.rtp_calls import RtpCall, RtpCalls, Senders, media_address
+from bridge.web.rtp_calls import RtpCalls, Senders, media_address
 from bridge.web.sip_tcp import BoundedTcpTransport
+from bridge.web.sip_transaction import RefusedError, ServerTransaction, TransactionKey
+from bridge.web.siprec_session import RecordingSession, legs_by_stream, parties_told
 
 log = structlog.get_logger(__name__)
 
@@ -46,61 +47,6 @@ MOST_ANSWERED: Final = 4096
 T1_S, T2_S, GIVE_UP_S = 0.5, 4.0, 32.0
 """How a 200 is sent again until its ACK comes (RFC 3261 §13.3.1.4)."""
 
-Transaction = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request, and the way back."""
-
-    request: SipRequest
-    transport: SipTransport
-    source: Address
-
-    @property
-    def call_id(self) -> str:
-        return self.request.call_id or ""
-
-    @property
-    def transaction(self) -> Transaction:
-        via = self.request.via
-        return (via[0].branch or "" if via else "", self.request.method, self.request.get_header("cseq") or "")
-
-    def send(self, message: SipRequest | SipResponse) -> None:
-        """A client behind TCP is reached on its own connection, else its Via says where (RFC 3261 §18.2.2)."""
-        try:
-            if isinstance(message, SipResponse) and not self.transport.reliable:
-                self.transport.send_reply(message)
-            else:
-                self.transport.send(message, self.source)
-        except (RuntimeError, OSError, ValueError) as error:
-            log.warning("SIP message not sent", to=self.source[0], error=str(error))
-
-
-@dataclass(slots=True)
-class _Session:
-    """One recording in progress."""
-
-    dialog: Dialog
-    asked: _Asked
-    call: RtpCall
-    offer: Offer
-    legs: Mapping[int, Leg]
-    """By the index of their `m=` line."""
-    sending: dict[Leg, bool]
-    host: str
-    sdp_id: int = field(default_factory=lambda: secrets.randbits(31))
-    version: int = 0
-    repeating: asyncio.Task[None] | None = None
-
-
-class RefusedError(CarrierError):
-    """A request that is answered with something else than 200."""
-
-    def __init__(self, status: int, phrase: str, **headers: str) -> None:
-        super().__init__(f"{status} {phrase}")
-        self.sip_status, self.phrase, self.headers = status, phrase, headers
-
 
 class RecordingServer:
     """Listens on UDP and TCP. Each recording session is a call of its own."""
@@ -110,10 +56,10 @@ class RecordingServer:
         self._settings = context.settings
         self._calls = calls
         self._may_send = Senders(self._settings.sip_networks)
-        self._sessions: dict[str, _Session] = {}
-        self._answered: OrderedDict[Transaction, SipResponse] = OrderedDict()
+        self._sessions: dict[str, RecordingSession] = {}
+        self._answered: OrderedDict[TransactionKey, SipResponse] = OrderedDict()
         self._transports: list[SipTransport] = []
-        self._methods: Mapping[str, Callable[[_Asked], None]] = {
+        self._methods: Mapping[str, Callable[[ServerTransaction], None]] = {
             "INVITE": self._invite,
             "UPDATE": self._invite,
             "BYE": self._bye,
@@ -136,7 +82,7 @@ class RecordingServer:
 
     async def stop(self) -> None:
         for session in self._sessions.values():
-            _stop_repeating(session)
+            session.stop_repeating()
         for transport in self._transports:
             await transport.stop()
         self._transports.clear()
@@ -147,14 +93,14 @@ class RecordingServer:
         """Whatever goes wrong with one request is said in its answer, and is nothing to others."""
         if not isinstance(message, SipRequest) or "via" in missing_required_headers(message):
             return
-        asked = _Asked(message, transport, source)
+        asked = ServerTransaction(message, transport, source)
         if not self._may_send(source[0]):
             self._turn_away(asked)
             return
         if message.method == "ACK":
             self._ack(asked)
             return
-        if (again := self._answered.get(asked.transaction)) is not None:
+        if (again := self._answered.get(asked.key)) is not None:
             asked.send(again)
             return
         try:
@@ -174,13 +120,13 @@ class RecordingServer:
             log.warning("SIPREC request failed", error=str(error), source=source[0])
             self._answer(asked, 500, "Server Internal Error")
 
-    def _turn_away(self, asked: _Asked) -> None:
+    def _turn_away(self, asked: ServerTransaction) -> None:
         """A stranger, by UDP: nothing of it is kept, and an ACK is not answered (RFC 3261 §17.1.1.3)."""
         log.warning("SIP from a host that is not in CALLBRIDGE_SIP_SOURCES", source=asked.source[0])
         if asked.request.method != "ACK":
             asked.send(create_dialog_from_request(asked.request).create_response(asked.request, 403, "Forbidden"))
 
-    def _check(self, asked: _Asked) -> None:
+    def _check(self, asked: ServerTransaction) -> None:
         """Raises RefusedError."""
         request = asked.request
         if missing := missing_required_headers(request):
@@ -191,7 +137,7 @@ class RecordingServer:
         if unknown and request.method != "CANCEL":
             raise RefusedError(420, "Bad Extension", Unsupported=", ".join(unknown))
 
-    def _invite(self, asked: _Asked) -> None:
+    def _invite(self, asked: ServerTransaction) -> None:
         """A recording begins, or goes on otherwise: held, resumed, told more of."""
         to = asked.request.to_addr
         if to is not None and to.tag is not None:
@@ -203,14 +149,14 @@ class RecordingServer:
         else:
             self._begin(asked)
 
-    def _begin(self, asked: _Asked) -> None:
+    def _begin(self, asked: ServerTransaction) -> None:
         request = asked.request
         body = read_body(request.content_type, request.body)
         if body.sdp is None:
             raise RefusedError(488, "Not Acceptable Here", Warning=f'399 {SERVER} "an SDP offer is needed"')
         offer = read_offer(body.sdp)
         metadata = Metadata() if body.metadata is None else read_metadata(body.metadata)
-        legs = _legs(offer, metadata)
+        legs = legs_by_stream(offer, metadata)
         call_id = f"call_{secrets.token_hex(12)}"
         expected = Expected(
             carrier="siprec",
@@ -218,77 +164,49 @@ class RecordingServer:
             stream_id=f"siprec_{secrets.token_hex(8)}",
             legs=tuple(sorted(legs.values(), key=list(Leg).index)),
             payload_types={legs[stream.index]: offer.payload_types(stream) for stream in offer.streams},
-            parameters={"call_id": call_id, **_told(offer, legs, metadata)},
+            parameters={"call_id": call_id, **parties_told(offer, legs, metadata)},
             may_send=self._may_send,
         )
         call = self._calls.open(expected, self._context, tenant=DEFAULT_TENANT, call_id=call_id)
-        session = _Session(
-            dialog=create_dialog_from_request(request),
-            asked=asked,
-            call=call,
-            offer=offer,
-            legs=legs,
-            sending={legs[stream.index]: stream.sends for stream in offer.streams},
-            host=media_address(self._settings, _own_address(asked.source)),
+        session = RecordingSession.begun(
+            asked, call, offer, legs, host=media_address(self._settings, _own_address(asked.source))
         )
         self._sessions[asked.call_id] = session
-        call.media.hold(not any(session.sending.values()))
         call.serving.add_done_callback(lambda _: self._ended(session))
-        session.dialog.confirm()
         self._accept(asked, session)
 
-    def _change(self, asked: _Asked) -> None:
+    def _change(self, asked: ServerTransaction) -> None:
         session = self._session(asked)
         request = asked.request
         body = read_body(request.content_type, request.body)
         if body.sdp is not None:
-            self._renegotiate(session, body)
+            session.renegotiate(body.sdp)
         if request.method == "UPDATE" and body.sdp is None:
             self._answer(asked, 200, "OK", session)
         else:
             self._accept(asked, session)
 
-    def _renegotiate(self, session: _Session, body: Body) -> None:
-        """Hold, resume, other codecs' order: streams keep their legs, by their place in the offer."""
-        audio = session.call.media.stream.audio or session.offer.codec
-        offer = read_offer(body.sdp or "", agreed=audio)
-        kept = tuple(stream for stream in offer.streams if stream.index in session.legs)
-        if not kept:
-            raise UnsupportedMediaError("none of the streams that are recorded is offered any more")
-        session.offer = Offer(offer.sdp, kept, offer.codec)
-        streams: dict[Leg, OfferedStream] = {session.legs[stream.index]: stream for stream in kept}
-        media = session.call.media
-        for leg, was_sending in session.sending.items():
-            stream = streams.get(leg)
-            sends = stream is not None and stream.sends
-            if stream is not None:
-                media.stream.expect(leg, session.offer.payload_types(stream))
-            if sends and not was_sending:
-                media.stream.resume(leg)
-            session.sending[leg] = sends
-        media.hold(not any(session.sending.values()))
-
-    def _bye(self, asked: _Asked) -> None:
+    def _bye(self, asked: ServerTransaction) -> None:
         session = self._session(asked)
         self._forget(session)
         session.call.media.end("hangup")
         self._answer(asked, 200, "OK", session)
 
-    def _cancel(self, asked: _Asked) -> None:
+    def _cancel(self, asked: ServerTransaction) -> None:
         """Too late: an INVITE is answered at once (RFC 3261 §9.2)."""
         if asked.call_id not in self._sessions:
             raise RefusedError(481, "Call/Transaction Does Not Exist")
         self._answer(asked, 200, "OK")
 
-    def _options(self, asked: _Asked) -> None:
+    def _options(self, asked: ServerTransaction) -> None:
         self._answer(asked, 200, "OK", Allow=ALLOW, Accept=ACCEPT, Supported=TAG)
 
-    def _ack(self, asked: _Asked) -> None:
+    def _ack(self, asked: ServerTransaction) -> None:
         session = self._sessions.get(asked.call_id)
         if session is not None and dialog_matches(session.dialog, asked.request):
-            _stop_repeating(session)
+            session.stop_repeating()
 
-    def _session(self, asked: _Asked) -> _Session:
+    def _session(self, asked: ServerTransaction) -> RecordingSession:
         """Raises RefusedError."""
         session = self._sessions.get(asked.call_id)
         if session is None or not dialog_matches(session.dialog, asked.request):
@@ -300,24 +218,21 @@ class RecordingServer:
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    def _accept(self, asked: _Asked, session: _Session) -> None:
+    def _accept(self, asked: ServerTransaction, session: RecordingSession) -> None:
         """200 with our SDP; over UDP again and again until the ACK comes."""
-        ports = [session.call.media.pairs[session.legs[stream.index]].port for stream in session.offer.streams]
-        session.version += 1
-        sdp = answer(session.offer, session.host, ports, session_id=session.sdp_id, version=session.version)
         required = asked.request.get_header_values("require")
         headers = {"Require": TAG} if required else {}
-        response = self._answer(asked, 200, "OK", session, body=sdp, Allow=ALLOW, Supported=TAG, **headers)
-        _stop_repeating(session)
+        response = self._answer(asked, 200, "OK", session, body=session.answer(), Allow=ALLOW, Supported=TAG, **headers)
+        session.stop_repeating()
         if not asked.transport.reliable and asked.request.method == "INVITE":
             session.repeating = asyncio.create_task(self._repeat(session, asked, response))
 
     def _answer(
         self,
-        asked: _Asked,
+        asked: ServerTransaction,
         status: int,
         phrase: str,
-        session: _Session | None = None,
+        session: RecordingSession | None = None,
         *,
         body: str = "",
         **headers: str,
@@ -336,13 +251,13 @@ class RecordingServer:
         if body:
             response.content_type = "application/sdp"
             response.text = body
-        self._answered[asked.transaction] = response
+        self._answered[asked.key] = response
         if len(self._answered) > MOST_ANSWERED:
             self._answered.popitem(last=False)
         asked.send(response)
         return response
 
-    async def _repeat(self, session: _Session, asked: _Asked, response: SipResponse) -> None:
+    async def _repeat(self, session: RecordingSession, asked: ServerTransaction, response: SipResponse) -> None:
         wait_s, waited_s = T1_S, 0.0
         while waited_s < GIVE_UP_S:
             await self._context.clock.sleep(wait_s)
@@ -355,7 +270,7 @@ class RecordingServer:
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
-    def _ended(self, session: _Session) -> None:
+    def _ended(self, session: RecordingSession) -> None:
         """The call has ended by our side: idle, drained, hung up over HTTP. The client is told."""
         if self._sessions.get(session.dialog.call_id) is not session:
             return
@@ -367,36 +282,9 @@ class RecordingServer:
         if self._transports:
             session.asked.send(bye)
 
-    def _forget(self, session: _Session) -> None:
-        _stop_repeating(session)
+    def _forget(self, session: RecordingSession) -> None:
+        session.stop_repeating()
         self._sessions.pop(session.dialog.call_id, None)
-
-
-def _stop_repeating(session: _Session) -> None:
-    if session.repeating is not None:
-        session.repeating.cancel()
-        session.repeating = None
-
-
-def _legs(offer: Offer, metadata: Metadata) -> dict[int, Leg]:
-    """Whoever placed the call is the caller, where that is told; else the first stream's party is."""
-    legs = legs_of(len(offer.streams))
-    indices = [stream.index for stream in offer.streams]
-    parties = [metadata.parties.get(stream.label, Party()) for stream in offer.streams]
-    if len(legs) == 2 and (parties[0].calling is False or parties[1].calling) and not parties[0].calling:
-        legs = legs[::-1]
-    return dict(zip(indices, legs, strict=True))
-
-
-def _told(offer: Offer, legs: Mapping[int, Leg], metadata: Metadata) -> dict[str, str]:
-    """Names and addresses of the parties, as a customer's own metadata."""
-    found = {"metadata.recording_session": metadata.session_id}
-    waiting = list(metadata.unplaced)
-    for stream in offer.streams:
-        party = metadata.parties.get(stream.label) or (waiting.pop(0) if waiting else Party())
-        leg = legs[stream.index]
-        found |= {f"metadata.{leg}_name": party.name, f"metadata.{leg}_address": party.aor}
-    return {name: value for name, value in found.items() if value}
 
 
 def _own_address(peer: Address) -> str:
