@@ -1,7 +1,8 @@
-"""Pages for people, from this server's own files: the live page, the softphone, the API document with what shows it."""
+"""What this server shows from its own files: the live page, the softphone, the API document, the browser SDK."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +11,14 @@ from aiohttp import hdrs, web
 
 from bridge.web.route import Answer, Anything, Ask, Nothing, Route
 
+Handler = Callable[[Ask[Anything, Nothing]], Awaitable[web.StreamResponse]]
+
 STATIC: Final = Path(__file__).parent / "static"
 SWAGGER: Final = Path(swagger_ui_bundle.swagger_ui_path)
 SWAGGER_FILES: Final = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
+
+SDK: Final = Path(__file__).parent / "sdk"
+SDK_FILES: Final = {"callbridge.js": "text/javascript", "callbridge.d.ts": "text/plain"}
 
 DOCUMENT: web.AppKey[str] = web.AppKey("openapi", str)
 """The API document, written once at start."""
@@ -77,6 +83,15 @@ async def docs_file(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
     return web.FileResponse(SWAGGER / name, headers={hdrs.CACHE_CONTROL: "public, max-age=86400"})
 
 
+async def sdk_file(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
+    """For pages of any origin: nothing in it is anybody's secret."""
+    name = ask.path("name")
+    if name not in SDK_FILES:
+        raise web.HTTPNotFound
+    shared = {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+    return web.FileResponse(SDK / name, headers={hdrs.CONTENT_TYPE: f"{SDK_FILES[name]}; charset=utf-8", **shared})
+
+
 async def openapi_document(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     return web.Response(text=ask.request.app[DOCUMENT], content_type="application/json")
 
@@ -85,51 +100,32 @@ def _page_headers() -> dict[str, str]:
     return {"Content-Security-Policy": POLICY, hdrs.CACHE_CONTROL: "no-cache"}
 
 
+def _page(path: str, handler: Handler, summary: str) -> Route[Anything, Nothing]:
+    return _files(path, handler, summary, media_types=("text/html",))
+
+
+def _files(
+    path: str, handler: Handler, summary: str, *, media_types: tuple[str, ...] = ("text/css", "text/javascript")
+) -> Route[Anything, Nothing]:
+    return Route(
+        method=hdrs.METH_GET,
+        path=path,
+        handler=handler,
+        scope=None,
+        summary=summary,
+        tag="pages",
+        query=Anything,
+        answers=(Answer(description="for people and their browsers", media_types=media_types),),
+        in_document=False,
+    )
+
+
 ROUTES: Final = (
-    Route(
-        method=hdrs.METH_GET,
-        path="/",
-        handler=live_page,
-        scope=None,
-        summary="The live page",
-        tag="pages",
-        query=Anything,
-        answers=(Answer(description="HTML", media_types=("text/html",)),),
-        in_document=False,
-    ),
-    Route(
-        method=hdrs.METH_GET,
-        path="/call",
-        handler=call_page,
-        scope=None,
-        summary="A telephone in the browser",
-        tag="pages",
-        query=Anything,
-        answers=(Answer(description="HTML", media_types=("text/html",)),),
-        in_document=False,
-    ),
-    Route(
-        method=hdrs.METH_GET,
-        path="/docs",
-        handler=docs_page,
-        scope=None,
-        summary="This document, to read and try",
-        tag="pages",
-        query=Anything,
-        answers=(Answer(description="HTML", media_types=("text/html",)),),
-        in_document=False,
-    ),
-    Route(
-        method=hdrs.METH_GET,
-        path="/docs/{name}",
-        handler=docs_file,
-        scope=None,
-        summary="What the page is made of",
-        tag="pages",
-        query=Anything,
-        answers=(Answer(description="a file", media_types=("text/css", "text/javascript")),),
-        in_document=False,
-    ),
+    _page("/", live_page, "The live page"),
+    _page("/call", call_page, "A telephone in the browser"),
+    _page("/docs", docs_page, "This document, to read and try"),
+    _files("/docs/{name}", docs_file, "What the page is made of"),
+    _files("/sdk/{name}", sdk_file, "The browser SDK: one module, and its types"),
     Route(
         method=hdrs.METH_GET,
         path="/openapi.json",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from selenium import webdriver
 
+from bridge.carrier.audio import read_call
+from bridge.model.stream import Leg
 from tests.browser.browser import NEEDED, Browser, open_chromium
+from tests.browser.real_server import RECORDING
 from tests.browser.scripted_server import KEY, ScriptedServer
 
 
@@ -29,6 +34,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     with open_chromium(tmp_path_factory.mktemp("profile")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the microphone hears, over and over: some seconds of an agent's greeting."""
+    recording = read_call(RECORDING)
+    path = tmp_path_factory.mktemp("microphone") / "greeting.wav"
+    samples = recording.legs[Leg.AGENT][: 5 * recording.sample_rate]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, recording.sample_rate, 0, "NONE", ""))
+        file.writeframes(np.ascontiguousarray(samples).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture(scope="session")
+def telephone(tmp_path_factory: pytest.TempPathFactory, spoken: Path) -> Iterator[webdriver.Chrome]:
+    """A browser with that microphone, and nobody who has to be asked for it."""
+    flags = (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={spoken}",
+    )
+    with open_chromium(tmp_path_factory.mktemp("profile"), *flags) as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
-from bridge.carrier.audio import read_call
-from bridge.model.stream import Leg
-from tests.browser.browser import Browser, open_chromium
-from tests.browser.real_server import RECORDING, RealServer, running_server
+from tests.browser.browser import Browser
+from tests.browser.real_server import RealServer, running_server
 from tests.browser.scripted_server import KEY
 
 MEASURE = (Path(__file__).parent / "measure.js").read_text()
-
-
-@pytest.fixture(scope="module")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the microphone hears, over and over: some seconds of an agent's greeting."""
-    recording = read_call(RECORDING)
-    path = tmp_path_factory.mktemp("microphone") / "greeting.wav"
-    samples = recording.legs[Leg.AGENT][: 5 * recording.sample_rate]
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, recording.sample_rate, 0, "NONE", ""))
-        file.writeframes(np.ascontiguousarray(samples).astype("<i2").tobytes())
-    return path
-
-
-@pytest.fixture(scope="module")
-def telephone(tmp_path_factory: pytest.TempPathFactory, spoken: Path) -> Iterator[webdriver.Chrome]:
-    """A browser with that microphone, and nobody who has to be asked for it."""
-    flags = (
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={spoken}",
-    )
-    with open_chromium(tmp_path_factory.mktemp("profile"), *flags) as driver:
-        yield driver
 
 
 @pytest.fixture
@@ -167,7 +139,7 @@ def test_links_to_ice_servers(real_server: RealServer, phone: Browser) -> None:
     """STUN and TURN servers are read from the server's Link header; other links are none."""
     phone.open(f"{real_server.url}call")
     found = phone.module(
-        """const { readLinks } = await import("/static/whip.js");
+        """const { readLinks } = await import("/sdk/callbridge.js");
         return readLinks('<stun:a>; rel="ice-server", </docs>; rel="help", '
           + '<turn:b?transport=udp>; rel="ice-server"; username="u"; credential="p,;"; credential-type="password"');"""
     )

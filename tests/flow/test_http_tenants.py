@@ -25,6 +25,7 @@ OPEN: Final = {
     "/call": "the page itself knows nothing",
     "/docs": "the same for everybody",
     "/docs/{name}": "the same for everybody",
+    "/sdk/{name}": "the same for everybody",
     "/openapi.json": "the same for everybody",
     "/healthz": "says that the process answers",
     "/readyz": "says what is wrong with the machine",

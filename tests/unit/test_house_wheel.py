@@ -30,6 +30,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     "name",
     [
         "bridge/web/static/index.html",
+        "bridge/web/sdk/callbridge.js",
+        "bridge/web/sdk/callbridge.d.ts",
         "bridge/store/migrations/versions/0001_first.py",
         "bridge/samples/two-party.wav",
         "callcodecs/g711.py",

@@ -10,7 +10,7 @@ import { clock } from "./format.js";
 import { Gate } from "./gate.js";
 import { MicrophoneError, askForMicrophone, giveUp, watchLevel } from "./microphone.js";
 import { Transcript } from "./transcript.js";
-import { Line, LineError } from "./whip.js";
+import { CallbridgeError, Line } from "../sdk/callbridge.js";
 
 const BEGUN_TRIES = 40;
 const BEGUN_MS = 100;
@@ -169,7 +169,7 @@ function queryOf(callId) {
 
 /** What went wrong, in words for who wanted to call. */
 function reasonOf(error) {
-  if (error instanceof MicrophoneError || error instanceof LineError) return error.message;
+  if (error instanceof MicrophoneError || error instanceof CallbridgeError) return error.message;
   if (error.status === 403) return "This key may not place calls: it needs the scope media.";
   if (error.status === 503) {
     const wait = error.retryAfterS ? ` Try again in ${error.retryAfterS} seconds.` : "";
