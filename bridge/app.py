@@ -41,7 +41,8 @@ from bridge.spool.shelf import Shelf
 from bridge.spool.spool import Spool
 from bridge.store.cipher import Cipher, secret_keys
 from bridge.store.sql import open_store
-from bridge.transcriptions import TranscriptionOptions, Transcriptions
+from bridge.transcription import TranscriptionOptions
+from bridge.transcriptions import Transcriptions
 from bridge.web import audiosocket
 from bridge.web.auth import Auth, TokenSigner
 from bridge.web.context import CONTEXT, Context

@@ -324,7 +324,7 @@ async def test_a_server_that_dies(tmp_path: Path, at_first: int, monkeypatch: py
 
 
 def _jobs(server: RealServer) -> list[Any]:
-    return server.context.transcriber._engine.jobs
+    return server.context.transcriber._means.engine.jobs
 
 
 async def _told(server: RealServer, finals: int) -> None:
