@@ -1,4 +1,4 @@
-"""Is the machine fit: room for audio, a free port, clocks that agree, enough open files."""
+"""Is the machine fit: room for audio, free ports, clocks that agree, enough open files."""
 
 from __future__ import annotations
 
@@ -52,10 +52,26 @@ async def port(settings: Settings, _clock: Clock) -> list[tuple[State, str]]:
     try:
         _bind(settings.host, settings.port)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and await _is_ours(f"http://{where}/healthz"):
+        if error.errno == errno.EADDRINUSE and await _serves(settings):
             return [(State.GOOD, f"a callbridge answers at {where}")]
-        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
-        raise SetupError(f"cannot listen on {where}: {why}; set CALLBRIDGE_HOST or CALLBRIDGE_PORT") from error
+        raise SetupError(f"{_why_not(error, where)}; set CALLBRIDGE_HOST or CALLBRIDGE_PORT") from error
+    return [(State.GOOD, f"{where} is free")]
+
+
+async def audiosocket(settings: Settings, _clock: Clock) -> list[tuple[State, str]]:
+    """Whether Asterisk could call. A port that nobody has asked for may be taken: `serve` then does without."""
+    if settings.audiosocket_port == "off":
+        return [(State.GOOD, "off")]
+    where = f"{settings.host}:{settings.audiosocket_port}"
+    try:
+        _bind(settings.host, settings.audiosocket_port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and await _serves(settings):
+            return [(State.GOOD, f"{where} is taken, as it is where a callbridge runs")]
+        why = f"{_why_not(error, where)}; CALLBRIDGE_AUDIOSOCKET_PORT chooses another, or off"
+        if "audiosocket_port" in settings.model_fields_set:
+            raise SetupError(why) from error
+        return [(State.NOTE, f"no AudioSocket calls: {why}")]
     return [(State.GOOD, f"{where} is free")]
 
 
@@ -106,7 +122,14 @@ def _bind(host: str, number: int) -> None:
         probe.bind(address)
 
 
-async def _is_ours(url: str) -> bool:
+def _why_not(error: OSError, where: str) -> str:
+    why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+    return f"cannot listen on {where}: {why}"
+
+
+async def _serves(settings: Settings) -> bool:
+    """Whether a callbridge with these settings runs already."""
+    url = f"http://{settings.host}:{settings.port}/healthz"
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session, session.get(url) as answer:
             return answer.ok and await answer.json() == {"status": "ok"}

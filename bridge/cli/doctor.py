@@ -27,7 +27,7 @@ MARKS: Final = {"good": ("âœ“", "green"), "note": ("!", "yellow"), "fault": ("âœ
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @config_option
 def command(*, as_json: bool, config: Path | None) -> None:
-    """Check weights, engine, database, files, port and clock; say what to do about each fault.
+    """Check weights, engine, database, files, ports and clock; say what to do about each fault.
 
     Status 1: there is a fault. Lines with ! are worth knowing, no more.
     """
@@ -69,6 +69,7 @@ def _checks() -> Mapping[str, Check]:
         "access": parts.access,
         "spool": machine.spool,
         "port": machine.port,
+        "audiosocket": machine.audiosocket,
         "clock": machine.clocks,
         "open files": machine.files,
     }
@@ -76,4 +77,4 @@ def _checks() -> Mapping[str, Check]:
 
 def _tell(finding: Finding) -> None:
     mark, colour = MARKS[finding.state]
-    click.echo(f"{click.style(mark, fg=colour)} {finding.name:<11}{finding.message}")
+    click.echo(f"{click.style(mark, fg=colour)} {finding.name:<12}{finding.message}")

@@ -157,6 +157,17 @@ async def test_a_spool_folder_that_cannot_be_made(settings: Settings, tmp_path: 
     assert f"{tmp_path}/file cannot be written" in message
 
 
+def healthy() -> web.Application:
+    """What a callbridge says of itself."""
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    app = web.Application()
+    app.router.add_get("/healthz", health)
+    return app
+
+
 async def test_a_port_in_use(settings: Settings) -> None:
     """Another program there is a fault; a running callbridge is not."""
     async with TestServer(web.Application()) as other:
@@ -164,15 +175,28 @@ async def test_a_port_in_use(settings: Settings) -> None:
     assert state is State.FAULT
     assert "another program listens there" in message
 
-    async def healthy(_request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
-
-    app = web.Application()
-    app.router.add_get("/healthz", healthy)
-    async with TestServer(app) as ours:
+    async with TestServer(healthy()) as ours:
         state, message = await one(checkup_machine.port, changed(settings, port=ours.port))
     assert state is State.GOOD
     assert "a callbridge answers" in message
+
+
+async def test_an_audiosocket_port_in_use(settings: Settings) -> None:
+    """A fault where it was asked for, worth knowing where not, and as it should be where a callbridge runs."""
+    async with TestServer(web.Application()) as other:
+        wanted = changed(settings, audiosocket_port=other.port)
+        state, message = await one(checkup_machine.audiosocket, wanted)
+        assert (state, "CALLBRIDGE_AUDIOSOCKET_PORT chooses another" in message) == (State.FAULT, True)
+        usual = wanted.model_copy()
+        usual.model_fields_set.discard("audiosocket_port")
+        state, message = await one(checkup_machine.audiosocket, usual)
+        assert (state, "no AudioSocket calls" in message) == (State.NOTE, True)
+
+        async with TestServer(healthy()) as ours:
+            state, message = await one(checkup_machine.audiosocket, changed(wanted, port=ours.port))
+            assert (state, "where a callbridge runs" in message) == (State.GOOD, True)
+    assert (await one(checkup_machine.audiosocket, wanted))[0] is State.GOOD
+    assert await one(checkup_machine.audiosocket, changed(settings, audiosocket_port="off")) == (State.GOOD, "off")
 
 
 async def test_a_host_that_is_not_ours(settings: Settings) -> None:
@@ -230,6 +254,7 @@ def test_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CALLBRIDGE_MODEL", "no-such-weights")
     monkeypatch.setenv("CALLBRIDGE_PORT", "0")
+    monkeypatch.setenv("CALLBRIDGE_AUDIOSOCKET_PORT", "0")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
@@ -237,7 +262,8 @@ def test_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert first.startswith("callbridge ")
     marks = {line.split()[1]: line[0] for line in reversed(lines)}
     assert marks == {
-        "weights": "✗", "engine": "✗", "database": "✓", "access": "✓", "spool": "✓", "port": "✓", "clock": "✓", "open": "✓",
+        "weights": "✗", "engine": "✗", "database": "✓", "access": "✓", "spool": "✓", "port": "✓",
+        "audiosocket": "✓", "clock": "✓", "open": "✓",
     }  # fmt: skip
     assert "CALLBRIDGE_MODEL" in lines[0]
 
