@@ -10,16 +10,14 @@ from typing import Annotated, Any, Final, Self
 from aiohttp import hdrs, web
 from pydantic import Field, field_validator, model_validator
 
-from bridge.calls import CALL_ID
 from bridge.errors import CapacityError, ConflictError, NotFoundError, UnsupportedMediaError
 from bridge.ingest.rtp import Expected
 from bridge.ingest.rtp_formats import Audio, PayloadTypes, payload_of
 from bridge.model.stream import Leg
 from bridge.web.auth import Scope
-from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer
+from bridge.web.call_options import CallOptionsIn, Text
+from bridge.web.route import Answer, Ask, Nothing, Outgoing, Route, answer
 from bridge.web.rtp_calls import RTP_CALLS, RtpCall, Senders, media_address
-
-Text = Annotated[str, Field(max_length=200)]
 
 MOST_TYPES: Final = 127
 """RFC 3550 §5.1: a payload type has seven bits."""
@@ -27,7 +25,7 @@ MOST_TYPES: Final = 127
 ORDINARY_LEGS: Final = (Leg.MIXED,)
 
 
-class RtpIn(Incoming):
+class RtpIn(CallOptionsIn):
     """A call that will come over RTP. `legs` get a port each, in this order."""
 
     legs: Annotated[tuple[Leg, ...], Field(min_length=1, max_length=2)] = Field(
@@ -47,12 +45,7 @@ class RtpIn(Incoming):
         default=None,
         description="how long the ports wait for the first speech; CALLBRIDGE_START_TIMEOUT_S when left out",
     )
-    call_id: Annotated[str, Field(pattern=rf"^{CALL_ID.pattern}$")] | None = None
     carrier_call_id: Text = ""
-    language: Text | None = None
-    keywords: Annotated[tuple[Text, ...], Field(max_length=50)] = ()
-    diarize: bool | None = None
-    metadata: Mapping[str, Annotated[str, Field(max_length=2000)]] = Field(default_factory=dict)
 
     @field_validator("legs")
     @classmethod
@@ -90,19 +83,6 @@ class RtpIn(Incoming):
             raise UnsupportedMediaError(f"{self.codec} carries no speech")
         return PayloadTypes(told={number: payload_of(name) for number, name in self.payload_types.items()}, codec=codec)
 
-    def as_parameters(self, call_id: str) -> dict[str, str]:
-        """As every carrier's custom parameters."""
-        given = {
-            "language": self.language,
-            "keywords": ",".join(self.keywords) or None,
-            "diarize": None if self.diarize is None else str(self.diarize).lower(),
-        }
-        return {
-            "call_id": call_id,
-            **{name: value for name, value in given.items() if value is not None},
-            **{f"metadata.{name}": value for name, value in self.metadata.items()},
-        }
-
 
 class RtpLegOut(Outgoing):
     leg: Leg
@@ -139,7 +119,7 @@ async def open_rtp(ask: Ask[Nothing, RtpIn]) -> web.StreamResponse:
         stream_id=f"rtp_{secrets.token_hex(8)}",
         legs=wanted.legs,
         payload_types=dict.fromkeys(wanted.legs, payload_types),
-        parameters=wanted.as_parameters(call_id),
+        parameters={**wanted.as_parameters(), "call_id": call_id},
         may_send=Senders([wanted.source] if wanted.source else ["0.0.0.0/0", "::/0"]),
     )
     call = ask.request.app[RTP_CALLS].open(

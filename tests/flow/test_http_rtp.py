@@ -21,17 +21,18 @@ from bridge.web.rtp_media import RtpMedia
 from bridge.web.rtp_ports import open_pairs
 from callcodecs.rtp import RtpPacket
 from tests.clock import VirtualClock
+from tests.free_ports import free_ports
 from tests.http_server import HttpServer, until
 from tests.media_server import TakenCall
 
-PORTS = "42000-42007"
-"""Four pairs."""
+FOUR_PAIRS = 8
 
 
 @pytest.fixture
 async def http(sqlite_store: Store, clock: VirtualClock) -> AsyncIterator[HttpServer]:
     """With four pairs of ports and short patience."""
-    settings = Settings(rtp_ports=PORTS, start_timeout_s=10, idle_timeout_s=30)
+    first = free_ports(FOUR_PAIRS)
+    settings = Settings(rtp_ports=f"{first}-{first + FOUR_PAIRS - 1}", start_timeout_s=10, idle_timeout_s=30)
     async with HttpServer(sqlite_store, clock, settings) as server:
         yield server
 
@@ -69,7 +70,7 @@ async def test_ports_are_told(http: HttpServer) -> None:
     }
     answer = await opened(http, **body)
     ports = [leg["port"] for leg in answer["legs"]]
-    assert all(port in range(42000, 42008, 2) for port in ports)
+    assert all(port in http.settings.rtp_port_range for port in ports)
     assert [leg["rtcp_port"] for leg in answer["legs"]] == [port + 1 for port in ports]
     assert (answer["call_id"], answer["address"], answer["started"]) == ("sale-7", "127.0.0.1", False)
     call = await begun(http, answer)
@@ -92,10 +93,19 @@ async def test_where_to_find_it(http: HttpServer) -> None:
     assert answer["call_id"].startswith("call_")
 
 
-async def test_what_cannot_be_asked(http: HttpServer) -> None:
-    """It is refused by the field's name."""
-    error = await http.fault("POST", "/v1/rtp", status=422, json={"source": "everywhere"})
-    assert "source" in error["details"]["fields"]
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("source", "everywhere", id="no-network"),
+        pytest.param("metadata", {"note": "x" * 1001}, id="a-long-value"),
+        pytest.param("metadata", {str(n): "x" for n in range(51)}, id="many-values"),
+        pytest.param("keywords", ["x"] * 51, id="many-keywords"),
+    ],
+)
+async def test_what_cannot_be_asked(http: HttpServer, field: str, value: Any) -> None:
+    """It is refused by the field's name; what goes with a call has the same bounds as however else it is told."""
+    error = await http.fault("POST", "/v1/rtp", status=422, json={field: value})
+    assert any(name.startswith(field) for name in error["details"]["fields"])
 
 
 async def test_who_may_ask(http: HttpServer) -> None:
@@ -120,7 +130,7 @@ async def test_no_room(http: HttpServer) -> None:
         await opened(http, legs=["caller", "agent"])
     error = await http.fault("POST", "/v1/rtp", status=503)
     assert error["code"] == "at_capacity"
-    assert "no 1 pairs of UDP ports are free from 42000 to 42007" in error["message"]
+    assert f"no 1 pairs of UDP ports are free from {http.settings.rtp_ports.replace('-', ' to ')}" in error["message"]
     http.context.leaving.set()
     assert "shutting down" in (await http.fault("POST", "/v1/rtp", status=503))["message"]
 
@@ -201,7 +211,7 @@ def a_call(clock: VirtualClock, **given: Any) -> RtpMedia:
         legs=(Leg.MIXED,),
         payload_types={Leg.MIXED: PayloadTypes()},
     )
-    pairs = open_pairs("127.0.0.1", range(42100, 42200, 2), 1)
+    pairs = open_pairs("127.0.0.1", [free_ports(2)], 1)
     timeouts = {"start_timeout_s": 10, "idle_timeout_s": 30} | given
     return RtpMedia(RtpStream(expected), {Leg.MIXED: pairs[0]}, carrier="rtp", clock=clock, **timeouts)
 
@@ -238,12 +248,13 @@ async def test_only_types_that_nobody_explained(clock: VirtualClock) -> None:
 
 def test_pairs_that_are_taken() -> None:
     """A pair is given only whole: its odd port alone being taken makes it useless."""
+    first = free_ports(4)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 42203))
-        [pair] = open_pairs("127.0.0.1", [42202, 42204], 1)
-        assert pair.port == 42204
+        taken.bind(("127.0.0.1", first + 1))
+        [pair] = open_pairs("127.0.0.1", [first, first + 2], 1)
+        assert pair.port == first + 2
         pair.close()
         with pytest.raises(CapacityError):
-            open_pairs("127.0.0.1", [42202, 42204], 2)
-        [again] = open_pairs("127.0.0.1", [42204], 1)
+            open_pairs("127.0.0.1", [first, first + 2], 2)
+        [again] = open_pairs("127.0.0.1", [first + 2], 1)
         again.close()

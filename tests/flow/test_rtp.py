@@ -43,12 +43,14 @@ from tests.flow.test_dialects import (
     encoded,
     texts,
 )
+from tests.free_ports import free_ports
 from tests.tones import DURATION_MS, LINE_RATE, ToneEngine, heard_on, recording, tone_segmenter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RTP: Any = SimpleNamespace(name="rtp")
 BOTH = (Leg.CALLER, Leg.AGENT)
+MOST_PORTS = 200
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -82,12 +84,13 @@ class RtpBridge(Bridge):
 async def rtp(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RtpBridge]:
     """One whole server for all tests, with a database of its own."""
     folder = tmp_path_factory.mktemp("rtp")
+    first = free_ports(MOST_PORTS)
     settings = Settings(
         bootstrap_key=KEY,
         database_url=f"sqlite:///{folder}/callbridge.db",
         spool_dir=folder,
         max_calls=50,
-        rtp_ports="41000-41999",
+        rtp_ports=f"{first}-{first + MOST_PORTS - 1}",
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(call, "Segmenter", tone_segmenter)

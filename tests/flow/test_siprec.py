@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import random
 import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +31,12 @@ from bridge.web import sip_tcp
 from callcodecs.rtp import RtpPacket
 from tests.clock import VirtualClock
 from tests.flow.test_dialects import KEY, PATIENCE_S, Bridge, encoded
+from tests.free_ports import free_ports
 from tests.http_server import HttpServer, until
 from tests.sip import SipClient, multipart, recording, sdp
 from tests.tones import DURATION_MS, ToneEngine, heard_on, tone_segmenter
 
 BOTH = (Leg.CALLER, Leg.AGENT)
-
-
-def free_ports(count: int = 1) -> int:
-    """The first of so many in a row, for UDP and TCP. It is even, and none of them is one that a system gives by itself."""
-    while True:
-        first = random.randrange(16_000, 32_000, 2)  # noqa: S311  # two runs at once seldom meet
-        with suppress(OSError), ExitStack() as held:
-            for port in range(first, first + count):
-                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                    held.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
-            return first
 
 
 @pytest.fixture
