@@ -85,6 +85,8 @@ class CallOptions:
     partials: bool = True
     turns: TurnOptions | None = field(default_factory=TurnOptions)
     """None: nobody is told whose turn it is."""
+    segment_ms: int | None = None
+    """Speech that goes on for longer is told in pieces; None leaves that to the engine."""
     voices: VoiceEncoder | None = None
     """Tells the speakers of a leg apart; None does not."""
     told: Mapping[Leg, Told] = field(default_factory=dict)
@@ -326,4 +328,5 @@ def _hearing_options(options: CallOptions, leg: Leg) -> HearingOptions:
         speculate_ms=options.speech.hangover_ms - options.speech.pause_ms,
         first_segment=told.segments + 1,
         told_ms=told.until_ms,
+        segment_ms=options.segment_ms,
     )

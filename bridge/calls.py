@@ -42,6 +42,9 @@ ON: Final = ("true", "on", "yes", "1")
 OFF: Final = ("false", "off", "no", "0")
 """How a call says whether its speakers are to be told apart."""
 
+SEGMENT_MS: Final = (1000, 20_000)
+"""Bounds of `segment_ms`."""
+
 LOWEST_THRESHOLD: Final = 0.1
 HIGHEST_THRESHOLD: Final = 0.95
 """What a call may choose; the voice model is never surer or less sure than that for long."""
@@ -223,6 +226,7 @@ class Calls:
             speech=_speech(started.parameters, self._speech, turns),
             turns=turns,
             partials=started.parameters.get("partials", "") != "off",
+            segment_ms=_whole_ms(within(started.parameters.get("segment_ms"), *SEGMENT_MS)),
             voices=self._voices if _switched(started.parameters.get("diarize"), self._diarize) else None,
         )
 
@@ -245,6 +249,10 @@ class Calls:
         finally:
             CALLS_ENDED.labels(call.started.carrier, call.reason).inc()
             call.ended.set()
+
+
+def _whole_ms(ms: float | None) -> int | None:
+    return None if ms is None else round(ms)
 
 
 def _is_gone(error: BaseException) -> bool:

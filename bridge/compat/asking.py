@@ -22,6 +22,7 @@ from bridge.errors import (
 )
 from bridge.web.auth import Principal, Scope
 from bridge.web.context import CONTEXT, Context
+from bridge.web.observe import path_of
 from bridge.web.problems import HTTP_CODES
 from bridge.web.uploads import language_of
 
@@ -56,6 +57,19 @@ async def admit(
         principal = await auth.principal(request, authorization=f"Bearer {credential}")
     else:
         principal = await auth.principal(request, authorization="")
+    for scope in scopes:
+        principal.need(scope)
+    return principal
+
+
+async def admit_token(request: web.Request, token: str, *, scopes: Iterable[Scope] = NEEDED) -> Principal:
+    """Who asks with a token that stands in the address: a key does not, as addresses get logged.
+
+    Raises UnauthorisedError, ForbiddenError.
+    """
+    principal = await request.app[CONTEXT].auth.identify(token, from_url=True)
+    if principal is None:
+        raise UnauthorisedError("the token is not valid, or no longer")
     for scope in scopes:
         principal.need(scope)
     return principal
@@ -99,7 +113,7 @@ def shaped(shape: Shape, handler: Callable[[web.Request, Context], Awaitable[web
         except (ConnectionResetError, asyncio.CancelledError):
             raise
         except Exception:
-            log.exception("request failed", path=request.path)
+            log.exception("request failed", path=path_of(request))
             return shape(request, BridgeError("something went wrong on our side"))
 
     return handle

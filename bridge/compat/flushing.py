@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class Flushing:
     """The `Finalise` wishes of one leg, and which of them a final has answered."""
@@ -25,3 +27,29 @@ class Flushing:
             return False
         self._asked -= 1
         return not told
+
+
+PAUSED_S: Final = 1.5
+"""So long without a byte, and whoever has sent all is told the last words."""
+
+
+class Lull:
+    """Bytes that stop coming behind speech: a client that has sent all may say nothing more."""
+
+    def __init__(self) -> None:
+        self._unheard = False
+        """Bytes have come since the last flush."""
+
+    def heard(self) -> None:
+        self._unheard = True
+
+    def flushed(self) -> None:
+        """The client has asked itself."""
+        self._unheard = False
+
+    def lasts(self, seconds: float) -> bool:
+        """Nothing has come for so long: whether what was said is to be told now. Once a lull."""
+        if seconds < PAUSED_S or not self._unheard:
+            return False
+        self._unheard = False
+        return True

@@ -27,7 +27,10 @@ ENCODINGS: Final[Mapping[str, Encoding]] = {
 }
 """Samples without a container, by the names that most services use. `opus` is a packet a message."""
 
-WIDTHS: Final[Mapping[str, int]] = {"linear16": 2, "linear32": 4, "mulaw": 1, "alaw": 1}
+FLOATS: Final[Mapping[str, Encoding]] = {"float32": Encoding.L16_LE}
+"""Full scale is ±1."""
+
+WIDTHS: Final[Mapping[str, int]] = {"linear16": 2, "linear32": 4, "float32": 4, "mulaw": 1, "alaw": 1}
 """Bytes a sample."""
 
 FAINTEST: Final = 1e-9
@@ -76,9 +79,15 @@ def _wide(data: bytes) -> Linear:
     return np.asarray(np.frombuffer(data, "<i4") / 65536, np.float32)
 
 
+def _floats(data: bytes) -> Linear:
+    """What is beyond full scale is cut off, and what is no number is silence."""
+    return np.asarray(np.nan_to_num(np.frombuffer(data, "<f4"), posinf=0, neginf=0).clip(-1, 1) * 32767, np.float32)
+
+
 _TO_LINEAR: Final[Mapping[str, Callable[[bytes], Linear]]] = {
     "linear16": lambda data: np.frombuffer(data, "<i2").astype(np.float32),
     "linear32": _wide,
+    "float32": _floats,
     "mulaw": lambda data: decode_ulaw(data).astype(np.float32),
     "alaw": lambda data: decode_alaw(data).astype(np.float32),
 }
@@ -86,18 +95,19 @@ _TO_LINEAR: Final[Mapping[str, Callable[[bytes], Linear]]] = {
 
 
 class RawSound:
-    """Samples without a container: `linear16`, `linear32`, `mulaw`, `alaw`, or packets of `opus`."""
+    """Samples without a container: `linear16`, `linear32`, `float32`, `mulaw`, `alaw`, or packets of `opus`."""
 
     def __init__(self, encoding: str, sample_rate: int, *, channels: int = 1, apart: bool = False) -> None:
         """`channels` are interleaved; `apart`: each is a leg, else they are mixed. Raises UnsupportedMediaError."""
-        if encoding not in ENCODINGS:
+        known = {**ENCODINGS, **FLOATS}
+        if encoding not in known:
             raise UnsupportedMediaError(f"encoding {encoding[:32]!r} is not one of {', '.join(ENCODINGS)}")
         if channels not in LEGS or (encoding == "opus" and channels != 1):
             raise UnsupportedMediaError(f"{channels} channels of {encoding} are not understood here")
         self.legs = LEGS[channels if apart else 1]
         mixed = channels > len(self.legs)
-        law = ENCODINGS[encoding]
-        self._decode = _TO_LINEAR[encoding] if mixed or encoding == "linear32" else None
+        law = known[encoding]
+        self._decode = _TO_LINEAR[encoding] if mixed or encoding in {"linear32", *FLOATS} else None
         rate = 48_000 if law is Encoding.OPUS else sample_rate
         self.media_format = MediaFormat(encoding=Encoding.L16_LE if self._decode else law, sample_rate=rate)
         self._channels = channels

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.compat import assemblyai, deepgram, openai, smallest, telnyx, vocafuse
+from bridge.compat import assemblyai, deepgram, neuralspace, openai, smallest, speechmatics, telnyx, vocafuse
 from bridge.compat.live import SESSIONS, leave
 
 
@@ -58,6 +58,18 @@ SURFACES: Final = (
         title="VocaFuse recordings",
         paths=vocafuse.PATHS,
         add_routes=vocafuse.add_routes,
+    ),
+    Surface(
+        name="neuralspace",
+        title="NeuralSpace VoiceAI",
+        paths=neuralspace.PATHS,
+        add_routes=neuralspace.add_routes,
+    ),
+    Surface(
+        name="speechmatics",
+        title="Speechmatics real-time",
+        paths=speechmatics.PATHS,
+        add_routes=speechmatics.add_routes,
     ),
 )
 

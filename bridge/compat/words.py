@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from bridge.model.words import Segment
+from bridge.model.words import Segment, Word
 
 
 def plain(word: str) -> str:
@@ -29,3 +29,14 @@ def confidence(segments: Sequence[Segment]) -> float:
     lengths = [max(1, segment.end_ms - segment.start_ms) for segment in segments]
     sure = sum(segment.confidence * length for segment, length in zip(segments, lengths, strict=True))
     return round(sure / sum(lengths), 4) if lengths else 0.0
+
+
+def spread_out(words: Sequence[str], start_ms: int, end_ms: int) -> list[Word]:
+    """Words that have no times yet, over the time that they were said in, by their lengths."""
+    total = sum(map(len, words)) or 1
+    found, at = [], 0
+    for word in words:
+        begin, at = at, at + len(word)
+        times = [start_ms + (end_ms - start_ms) * place // total for place in (begin, at)]
+        found.append(Word(word=word, start_ms=times[0], end_ms=times[1], confidence=0.0))
+    return found

@@ -86,6 +86,8 @@ class HearingOptions:
     """Where numbering goes on, for a call taken up again."""
     told_ms: int = 0
     """What was said by then has been told already: a call that is taken up again is heard from its beginning."""
+    segment_ms: int | None = None
+    """Speech that goes on for longer is cut, sooner than the engine would have it."""
 
 
 class Hearing:
@@ -165,8 +167,11 @@ class Hearing:
 
     def _cut_if_long(self) -> None:
         utterance = self._utterances[-1]
-        if utterance.end - utterance.start > longest(self._engine.pressure()):
-            place = utterance.quietest(utterance.end - CUT_WITHIN, utterance.end)
+        most = longest(self._engine.pressure())
+        if self._options.segment_ms is not None:
+            most = min(most, from_ms(self._options.segment_ms))
+        if utterance.end - utterance.start > most:
+            place = utterance.quietest(utterance.end - min(CUT_WITHIN, most // 2), utterance.end)
             self._utterances.append(utterance.cut(place))
 
     def _limit(self) -> None:

@@ -47,9 +47,14 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not _lives_on(response):
             HTTP_SECONDS.labels(route).observe(spent)
         say = log.debug if request.path in QUIET_PATHS else log.info
-        # The path alone: a query string may hold a token.
-        say("request", method=method, path=request.path, status=response.status, ms=round(spent * 1000, 1))
+        say("request", method=method, path=path_of(request), status=response.status, ms=round(spent * 1000, 1))
     return response
+
+
+def path_of(request: web.Request) -> str:
+    """For logs: without the query string, and without a token that is a part of the path."""
+    secret = request.match_info.get("token")
+    return request.path.replace(secret, "…") if secret else request.path
 
 
 async def shut_doors(request: web.Request, response: web.StreamResponse) -> None:

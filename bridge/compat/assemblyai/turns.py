@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bridge.compat.words import plain
+from bridge.compat.words import plain, spread_out
 from bridge.model.events import TranscriptFinal, TranscriptPartial
 from bridge.model.words import Word
 
@@ -91,17 +91,6 @@ class Turns:
         if end and self._with_language:
             told["language_code"] = self._language
         return told
-
-
-def spread_out(words: Sequence[str], start_ms: int, end_ms: int) -> list[Word]:
-    """Words that have no times yet, over the time that they were said in, by their lengths."""
-    total = sum(map(len, words)) or 1
-    found, at = [], 0
-    for word in words:
-        begin, at = at, at + len(word)
-        times = [start_ms + (end_ms - start_ms) * place // total for place in (begin, at)]
-        found.append(Word(word=word, start_ms=times[0], end_ms=times[1], confidence=0.0))
-    return found
 
 
 def _word(word: Word, text: str) -> Message:

@@ -11,7 +11,7 @@ from multidict import MultiMapping
 
 from bridge.compat.asking import admit, flag
 from bridge.compat.dialogue import Begin, Finalise, Finish, Hear, Say, Wish
-from bridge.compat.flushing import Flushing
+from bridge.compat.flushing import Flushing, Lull
 from bridge.compat.live import serve
 from bridge.compat.sound import Sound
 from bridge.compat.telnyx.faults import error_object
@@ -24,8 +24,6 @@ from bridge.web.observe import REQUEST_ID
 
 NAME: Final = "telnyx-stt"
 
-PAUSED_S: Final = 1.5
-"""So long without a byte, and what was said so far is told: a client that has sent all says nothing more."""
 SILENT_S: Final = 10.0
 """So long without anything, and the session ends: some clients wait for the server to close."""
 
@@ -43,8 +41,7 @@ class TelnyxLive:
         self._session_id = session_id
         self._endpointing = query.get("endpointing", "").lower() != "false"
         self._flushing = Flushing()
-        self._unheard = False
-        """Audio has come since the last flush."""
+        self._lull = Lull()
         self._asked = _asked(query, model)
         self._interim = not isinstance(self._asked, BridgeError) and self._asked[2]
 
@@ -57,14 +54,14 @@ class TelnyxLive:
 
     def receive(self, message: str | bytes) -> Sequence[Wish]:
         if isinstance(message, bytes):
-            self._unheard = self._unheard or bool(message)
+            self._lull.heard()
             return [Hear(data=message)]
         try:
             kind = json.loads(message).get("type")
         except (ValueError, AttributeError):
             return []  # as Telnyx does
         if kind == "Finalize":
-            self._unheard = False
+            self._lull.flushed()
             self._flushing.ask()
             return [Finalise()]
         return [Finish()] if kind == "CloseStream" else []
@@ -76,10 +73,7 @@ class TelnyxLive:
     def quiet(self, seconds: float) -> Sequence[Wish]:
         if seconds >= SILENT_S:
             return [Finish(reason="nothing has come for 10 s")]
-        if seconds >= PAUSED_S and self._unheard:
-            self._unheard = False
-            return [Finalise()]
-        return []
+        return [Finalise()] if self._lull.lasts(seconds) else []
 
     def tell(self, event: Event) -> Sequence[Wish]:
         match event.body:

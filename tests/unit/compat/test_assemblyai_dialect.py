@@ -9,8 +9,9 @@ import pytest
 from multidict import MultiDict
 
 from bridge.compat.assemblyai.live import LONGEST_S, AssemblyLive
-from bridge.compat.assemblyai.turns import Turns, spread_out
+from bridge.compat.assemblyai.turns import Turns
 from bridge.compat.dialogue import Begin, Finish, Say
+from bridge.compat.words import spread_out
 from bridge.errors import CapacityError, StoreError
 from bridge.model.events import TranscriptFinal, TranscriptPartial
 from bridge.model.stream import Leg

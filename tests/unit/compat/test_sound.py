@@ -64,3 +64,10 @@ def test_what_is_not_understood(encoding: str, channels: int) -> None:
     """It is refused before anything is sent."""
     with pytest.raises(UnsupportedMediaError):
         RawSound(encoding, 8000, channels=channels)
+
+
+async def test_floats_that_say_so() -> None:
+    """What lies beyond full scale is cut off, and what is no number is silence."""
+    data = np.array([0.5, 1.7, -3.0, np.nan, np.inf], "<f4").tobytes()
+    legs = await heard(RawSound("float32", 16_000), data, size=3)
+    assert np.frombuffer(legs[Leg.MIXED], "<i2").tolist() == [16383, 32767, -32767, 0, 0]

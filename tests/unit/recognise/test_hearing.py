@@ -205,6 +205,18 @@ async def test_long_speech_is_cut_and_nothing_of_it_is_lost(open_line: OpenLine,
     assert len(line.heard(VoiceStarted)) == len(line.heard(VoiceEnded)) == 1
 
 
+async def test_a_call_may_choose_how_long_a_segment_is(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """Speech that goes on is cut sooner than the engine would have it, between words, and all of it is told."""
+    line = await open_line(partials=False, segment_ms=2000)
+    await line.say(*EIGHT, *EIGHT)
+    await line.stop()
+    await line.clock.advance(2.0)
+    segments = line.heard(Segment)
+    assert len(segments) > 3
+    assert " ".join(segment.text for segment in segments) == text(*EIGHT, *EIGHT)
+    assert all(segment.end_ms - segment.start_ms <= 2000 for segment in segments)
+
+
 # -- partials ------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,117 @@
+"""`/api/v2/jobs`: recordings that are put into words while the client asks how far they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from bridge.compat.asking import admit
+from bridge.compat.neuralspace.faults import answer
+from bridge.errors import ConflictError, InvalidRequestError
+from bridge.model.recordings import Job, JobStatus
+from bridge.model.words import Segment
+from bridge.web.auth import Scope
+from bridge.web.context import Context
+from bridge.web.uploads import new_order, read_form
+
+NAMES: Final[Mapping[JobStatus, str]] = {
+    JobStatus.QUEUED: "Queued",
+    JobStatus.IN_PROGRESS: "Started",
+    JobStatus.COMPLETED: "Completed",
+    JobStatus.FAILED: "Failed",
+}
+"""Its SDK asks until it reads `Completed`."""
+
+
+async def create(request: web.Request, context: Context) -> web.StreamResponse:
+    principal = await admit(request)
+    context.transcriber.check_room()
+    form = await read_form(request, context.transcriber, files=("files", "file"))
+    try:
+        if form.upload is None:
+            raise InvalidRequestError("send the recording in `files`")
+        asked = _config(form.fields.get("config", "{}"))
+        order = new_order(
+            context,
+            tenant=principal.tenant,
+            name=form.filename,
+            language=None if "language_detect" in asked else _language(asked),
+            diarize=True if "speaker_diarization" in asked else None,
+        )
+        await context.transcriber.submit(order, form.upload)
+    finally:
+        form.discard()
+    return answer({"jobId": order.call_id}, "Job created")
+
+
+async def get(request: web.Request, context: Context) -> web.StreamResponse:
+    principal = await admit(request, scopes=(Scope.CALLS_READ,))
+    job = await context.transcriber.job(principal.tenant, request.match_info["job"])
+    told: dict[str, Any] = {
+        "jobId": job.call_id,
+        "timestamp": round(1000 * job.created_at),
+        "status": NAMES[job.status],
+        "audioDuration": None if job.duration_ms is None else job.duration_ms / 1000,
+        "messsage": job.error or "",
+        "progress": _progress(job),
+    }
+    if job.status is JobStatus.COMPLETED:
+        segments = await context.store.segments(principal.tenant, job.call_id)
+        told["result"] = {"transcription": _transcription(segments)}
+    return answer(told, "Job fetched")
+
+
+async def delete(request: web.Request, context: Context) -> web.StreamResponse:
+    """One that is not done is taken back first."""
+    principal = await admit(request, scopes=(Scope.CALLS_WRITE,))
+    call_id = request.match_info["job"]
+    try:
+        await context.transcriber.cancel(principal.tenant, call_id)
+        await context.transcriber.finished(principal.tenant, call_id)
+    except ConflictError:  # it is done
+        pass
+    record = await context.store.call(principal.tenant, call_id)
+    await context.forget(record.key)
+    await context.store.delete_call(principal.tenant, call_id)
+    return answer({"deletedCount": 1}, "Job deleted")
+
+
+def _config(given: str) -> Mapping[str, Any]:
+    try:
+        asked = json.loads(given)
+    except ValueError:
+        asked = None
+    if not isinstance(asked, Mapping):
+        raise InvalidRequestError("config is not a JSON object")
+    return asked
+
+
+def _language(asked: Mapping[str, Any]) -> str | None:
+    wanted = asked.get("file_transcription")
+    language = wanted.get("language_id") if isinstance(wanted, Mapping) else None
+    return language if isinstance(language, str) else None
+
+
+def _progress(job: Job) -> Sequence[str]:
+    """The states that it has passed."""
+    names = list(NAMES.values())
+    return names[: names.index(NAMES[job.status]) + 1] if job.status is not JobStatus.FAILED else [*names[:2], "Failed"]
+
+
+def _transcription(segments: Sequence[Segment]) -> Mapping[str, Any]:
+    return {
+        "transcript": " ".join(segment.text for segment in segments),
+        "timestamps": [
+            {
+                "word": word.word,
+                "start": word.start_ms / 1000,
+                "end": word.end_ms / 1000,
+                "conf": word.confidence,
+            }
+            for segment in segments
+            for word in segment.words
+        ],
+    }
