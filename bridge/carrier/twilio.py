@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled
+from bridge.carrier.side import CarrierSide, Dialled, Message
 from bridge.ingest.twilio_signature import SIGNATURE, sign
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
@@ -26,6 +26,7 @@ class TwilioSide(CarrierSide):
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.legs = call.legs
+        self.answer = b""
         self._stream = f"MZ{call.stream_id}"
         self._ids = {"accountSid": ACCOUNT, "callSid": f"CA{call.carrier_call_id}"}
         self._said = 0
@@ -54,6 +55,13 @@ class TwilioSide(CarrierSide):
 
     def closing(self) -> Sequence[str]:
         return [self._tell("stop", self._ids)]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back: `answer` is all of it. A mark is given back as soon as it is there."""
+        body = json.loads(message)
+        if body["event"] == "media":
+            self.answer += base64.b64decode(body["media"]["payload"])
+        return [self._tell("mark", body["mark"])] if body["event"] == "mark" else []
 
     def _media(self, leg: Leg, at_ms: int, payload: bytes) -> str:
         self._chunks[leg] += 1

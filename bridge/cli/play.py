@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from uuid import UUID
 
 import click
 
+from bridge.audio.decode import decoder_for
 from bridge.carrier.audio import CallAudio, read_call
 from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.place_rtp import SCHEME, destinations, legs_for, place_rtp_call
@@ -19,7 +21,7 @@ from bridge.carrier.place_whip import NAME as WHIP
 from bridge.carrier.place_whip import OFFERED as WHIP_FORMATS
 from bridge.carrier.place_whip import WhipSide, place_whip_call
 from bridge.carrier.rtp import RtpSide
-from bridge.carrier.side import Dialled, encode_for
+from bridge.carrier.side import CarrierSide, Dialled, encode_for
 from bridge.carrier.tcp import SCHEME as TCP
 from bridge.cli import example
 from bridge.cli.progress import audio_bar
@@ -27,7 +29,7 @@ from bridge.clock import SystemClock
 from bridge.dialects import DIALECTS, OTHER_WAYS, Dialect, Frames
 from bridge.errors import CallRefusedError
 from bridge.ingest.whip import CARRIER
-from bridge.model.stream import MediaFormat
+from bridge.model.stream import Leg, MediaFormat
 
 USUAL: Final = "twilio"
 HTTP: Final = frozenset({"http", "https"})
@@ -112,6 +114,12 @@ def _carriers() -> str:
 @click.option("--speed", type=click.FloatRange(0.1, 20), default=1.0, show_default=True, help="Times real time.")
 @click.option("--param", "params", multiple=True, metavar="K=V", help="A custom parameter of the stream; repeatable.")
 @click.option("--token", envvar="CALLBRIDGE_TOKEN", help="An API key or token, sent as the dialect carries it.")
+@click.option(
+    "--answer",
+    "answer_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What came back to the caller, as WAV.",
+)
 @click.option("--secret", envvar="CALLBRIDGE_CARRIER_SECRET", help="What the carrier signs its upgrade with.")
 def command(
     *,
@@ -122,6 +130,7 @@ def command(
     speed: float,
     params: tuple[str, ...],
     token: str | None,
+    answer_file: Path | None,
     secret: str | None,
 ) -> None:
     """Replay FILE as a live call: mono is the caller, in stereo the caller is left and the agent right.
@@ -156,14 +165,15 @@ def command(
         call = replace(call, carrier_call_id=uuid)
     if codec is not None:
         call = replace(call, media_format=_coded(codec, spoken.speak(call).offered))
-    report = asyncio.run(_play(url, recording, spoken, call, speed))
+    side = spoken.speak(call)
+    report = asyncio.run(_play(url, recording, spoken, side, speed))
     _tell(report)
+    _keep_answer(answer_file, side)
     if report.close_code not in NORMAL_CLOSES:
         raise click.exceptions.Exit(1)
 
 
-async def _play(url: str, recording: CallAudio, dialect: Dialect, call: Dialled, speed: float) -> CallReport:
-    side = dialect.speak(call)
+async def _play(url: str, recording: CallAudio, dialect: Dialect, side: CarrierSide, speed: float) -> CallReport:
     audio = encode_for(side, recording)
     with audio_bar("Calling", audio.duration_ms) as sent:
         return await place_call(
@@ -209,6 +219,18 @@ async def _play_whip(url: str, recording: CallAudio, call: Dialled, codec: str |
             manner=Manner(speed=speed),
             progress=lambda milliseconds: sent(int(milliseconds)),
         )
+
+
+def _keep_answer(path: Path | None, side: CarrierSide) -> None:
+    """What the other side has said to the caller, in 16-bit samples at the line's rate."""
+    if path is None:
+        return
+    samples = decoder_for(side.media_format, Leg.AGENT).decode(side.answer)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(side.media_format.sample_rate)
+        file.writeframes(samples.astype("<i2").tobytes())
 
 
 def _tell_sent(report: CallReport) -> None:

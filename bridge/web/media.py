@@ -112,7 +112,7 @@ async def _converse(
         async with aclosing(media.items()) as items:
             started = await anext(items, None)
             if isinstance(started, StreamStarted):
-                owner = await tenant(started)
+                media.tenant = owner = await tenant(started)
                 await context.calls.take(_without_token(started), items, tenant=owner)
     except BridgeError as error:
         fault = error

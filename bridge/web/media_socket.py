@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -22,7 +22,7 @@ from bridge.errors import (
 )
 from bridge.ingest.conversation import Conversation
 from bridge.metrics import MEDIA_MESSAGES
-from bridge.model.stream import StreamItem, StreamStarted, StreamStopped
+from bridge.model.stream import MarkReached, StreamItem, StreamStarted, StreamStopped
 from bridge.ports import Clock
 from bridge.settings import Settings
 
@@ -62,6 +62,14 @@ class Wire(Protocol):
     async def close(self, *, code: int, message: bytes) -> bool: ...
 
 
+class Talker(Protocol):
+    """Whoever speaks to the carrier."""
+
+    def reached(self, mark: str) -> None:
+        """It has played all that was sent before this mark, or dropped it."""
+        ...
+
+
 class MediaSocket:
     """One carrier's messages as items.
 
@@ -96,8 +104,12 @@ class MediaSocket:
         self._broken = False
         self._over = False
         """Whether the connection has ended."""
-        self.started = False
-        """Whether the carrier has started its stream."""
+        self.stream: StreamStarted | None = None
+        """As the carrier has started it."""
+        self.tenant = ""
+        """Whose call it is, once that is known."""
+        self.talker: Talker | None = None
+        """Who speaks on it."""
         self.fault: CarrierError | None = None
         """What the carrier did wrong, if it did."""
 
@@ -116,11 +128,13 @@ class MediaSocket:
                 await self.flush()
                 for item in items:
                     if isinstance(item, StreamStarted):
-                        self.started = True
+                        self.stream = item
                         self._set_alarm(self._expect_life())
                     elif isinstance(item, StreamStopped):
                         stopped = True
                         self._set_alarm(self._expect_close())
+                    elif isinstance(item, MarkReached) and self.talker is not None:
+                        self.talker.reached(item.name)
                     yield self._as_it_ends(item)
         except CarrierError as error:
             self.fault = error
@@ -130,8 +144,22 @@ class MediaSocket:
             self._reading = False
             self._read.set()
             self._set_alarm(None)
-        if self.started and not stopped:
+        if self.stream is not None and not stopped:
             yield StreamStopped(reason=self._ending, broken=self._broken)
+
+    @property
+    def started(self) -> bool:
+        """Whether the carrier has started its stream."""
+        return self.stream is not None
+
+    @property
+    def live(self) -> bool:
+        """Whether a stream has started and is still read."""
+        return self.stream is not None and self._reading
+
+    async def over(self) -> None:
+        """Returns when nothing more is read."""
+        await self._read.wait()
 
     def _as_it_ends(self, item: StreamItem) -> StreamItem:
         """A carrier that we have told to end its stream ends it for our reason."""
@@ -145,17 +173,25 @@ class MediaSocket:
         A carrier that has gone is told nothing: reading finds out. Raises CarrierSilentError for one that takes none.
         """
         async with self._sending:
-            for message in self._conversation.to_send():
-                try:
-                    async with asyncio.timeout(SENT_WITHIN_S):
-                        if isinstance(message, str):
-                            await self._socket.send_str(message)
-                        else:
-                            await self._socket.send_bytes(message)
-                except ConnectionError:
-                    return
-                except TimeoutError:
-                    raise CarrierSilentError(f"no answer of ours was taken for {SENT_WITHIN_S:g} s") from None
+            await self._send(self._conversation.to_send())
+
+    async def say(self, messages: Sequence[str | bytes]) -> None:
+        """Send what is to be played, or done about it. Raises as `flush` does."""
+        async with self._sending:
+            await self._send(messages)
+
+    async def _send(self, messages: Sequence[str | bytes]) -> None:
+        for message in messages:
+            try:
+                async with asyncio.timeout(SENT_WITHIN_S):
+                    if isinstance(message, str):
+                        await self._socket.send_str(message)
+                    else:
+                        await self._socket.send_bytes(message)
+            except ConnectionError:
+                return
+            except TimeoutError:
+                raise CarrierSilentError(f"no answer of ours was taken for {SENT_WITHIN_S:g} s") from None
 
     async def leave(self) -> None:
         """The server goes away: end the conversation as drained."""

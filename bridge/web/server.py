@@ -22,6 +22,7 @@ from bridge.web import (
     media,
     pages,
     rtp,
+    talk,
     transcriptions,
     webhooks,
     whip,
@@ -39,6 +40,7 @@ from bridge.web.voice import routes as voice
 TABLE: Final[tuple[Route[Any, Any], ...]] = (
     *calls.ROUTES,
     *live.ROUTES,
+    *talk.ROUTES,
     *transcriptions.ROUTES,
     *webhooks.ROUTES,
     *deliveries.ROUTES,

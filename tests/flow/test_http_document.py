@@ -44,6 +44,7 @@ EXAMPLES: Final = {
     "get_transcript": Example(path="/v1/calls/one/transcript"),
     "call_events": Example(path="/v1/calls/one/events?after=1"),
     "call_live": Example(path="/v1/calls/one/live", status=101, upgrade=True),
+    "talk": Example(path="/v1/calls/one/talk", status=422),  # a WebSocket; tests/flow/test_talk.py
     "tenant_events": Example(path="/v1/events", status=101, upgrade=True),
     "create_transcription": Example(
         path="/v1/transcriptions", status=202, body={"url": "https://files.example.org/monday.mp3"}

@@ -1,0 +1,186 @@
+"""A bot's audio on its way to a carrier: any rate in, the carrier's messages out, each when it is due. No clock inside.
+
+What is sent is at most `AHEAD_S` ahead of what is played, so that little has to be taken back when the bot is
+interrupted. Times are seconds of the caller's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bridge.audio.decode import decoder_for
+from bridge.carrier.audio import ENCODERS
+from bridge.model.stream import Leg, MediaFormat
+from bridge.talk.replies import Message, Reply
+from callcodecs.decoder import Pcm
+from callcodecs.resample import Resampler
+
+AHEAD_S: Final = 0.08
+STALLED_S: Final = 0.1
+"""Without more audio, what is held of it is played: its end has come."""
+FULL_S: Final = 30.0
+"""Audio that may wait to be sent; who brings more is not read until there is room."""
+MOST_MARKS: Final = 200
+"""That may wait to be played."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDone:
+    """What was said before a mark has been played, or `cleared`: never will be."""
+
+    name: str
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    name: str
+
+
+class Playback:
+    """One stream's."""
+
+    def __init__(self, reply: Reply, source: MediaFormat) -> None:
+        """Raises UnsupportedMediaError for a source that nothing here decodes."""
+        self._reply = reply
+        self._source = source
+        self._line = reply.media_format
+        self._decoder = decoder_for(source, Leg.AGENT)
+        self._resampler = self._open_resampler()
+        self._encode = ENCODERS[self._line.encoding]()
+        self._step = self._line.sample_rate * reply.frame_ms // 1000
+        self._held: Pcm = np.zeros(0, np.int16)
+        """At the line's rate, less than a frame."""
+        self._pushed_at = math.inf
+        """When there was audio last that has not come to its end."""
+        self._queue: deque[Pcm | _Mark] = deque()
+        self._frames = 0
+        """In the queue."""
+        self._free_at = 0.0
+        """When the carrier will have played all that it was sent."""
+        self._awaited: deque[str] = deque()
+        """Marks that the carrier was sent and has not given back."""
+        self._cleared = 0
+        """Of those, how many will come back because they were cleared."""
+        self._own: deque[tuple[float, str]] = deque()
+        """Marks of a carrier that has none, and when they are reached."""
+
+    def _open_resampler(self) -> Resampler | None:
+        source, line = self._source.sample_rate, self._line.sample_rate
+        return None if source == line else Resampler(source, line)
+
+    @property
+    def queued_s(self) -> float:
+        """Audio that waits to be sent."""
+        return self._frames * self._reply.frame_ms / 1000
+
+    @property
+    def full(self) -> bool:
+        return self.queued_s >= FULL_S or len(self._queue) - self._frames >= MOST_MARKS
+
+    def playing(self, now: float) -> bool:
+        """Whether the caller hears something, or is about to."""
+        return self._frames > 0 or now < self._free_at
+
+    # -- from the bot ----------------------------------------------------------------------------------------------
+
+    def push(self, payload: bytes, now: float) -> None:
+        """Audio, encoded as the source, cut anyhow."""
+        self._pushed_at = now
+        samples = self._decoder.decode(payload)
+        if self._resampler is not None:
+            samples = _as_int16(self._resampler.push(samples.astype(np.float32) / np.float32(32768)))
+        self._cut(samples)
+
+    def mark(self, name: str) -> None:
+        """Tell when all that was pushed before has been played: a frame that is not full is filled with silence."""
+        self._fill()
+        self._queue.append(_Mark(name))
+
+    def clear(self, now: float) -> tuple[list[Message], list[MarkDone]]:
+        """Play no more of what was pushed. What has to be sent, and the marks that will not be played."""
+        done = [MarkDone(item.name, cleared=True) for item in self._queue if isinstance(item, _Mark)]
+        done += [MarkDone(name, cleared=True) for _, name in self._own]
+        self._queue.clear()
+        self._own.clear()
+        self._frames = 0
+        self._held = self._held[:0]
+        self._pushed_at = math.inf
+        self._resampler = self._open_resampler()
+        self._cleared = len(self._awaited)
+        if self._reply.clear is None:
+            return [], done
+        self._free_at = now
+        return [self._reply.clear], done
+
+    def _cut(self, samples: Pcm) -> None:
+        run = np.concatenate([self._held, samples])
+        whole = len(run) - len(run) % self._step
+        for at in range(0, whole, self._step):
+            self._queue.append(run[at : at + self._step])
+            self._frames += 1
+        self._held = run[whole:]
+
+    def _fill(self) -> None:
+        self._pushed_at = math.inf
+        if self._resampler is not None:
+            self._cut(_as_int16(self._resampler.flush()))
+            self._resampler = self._open_resampler()
+        if len(self._held):
+            self._cut(np.zeros(self._step - len(self._held), np.int16))
+
+    # -- to the carrier --------------------------------------------------------------------------------------------
+
+    def due(self, now: float) -> tuple[list[Message], list[MarkDone]]:
+        """What has to be sent by `now`, and the marks that have been reached by our own count."""
+        sent: list[Message] = []
+        if now >= self._pushed_at + STALLED_S:
+            self._fill()
+        while self._queue:
+            item = self._queue[0]
+            if isinstance(item, _Mark):
+                self._send_mark(item.name, now, sent)
+            elif max(self._free_at, now) > now + AHEAD_S:
+                break
+            else:
+                sent.append(self._reply.audio(self._encode(item)))
+                self._free_at = max(self._free_at, now) + self._reply.frame_ms / 1000
+                self._frames -= 1
+            self._queue.popleft()
+        done = []
+        while self._own and self._own[0][0] <= now:
+            done.append(MarkDone(self._own.popleft()[1]))
+        return sent, done
+
+    def _send_mark(self, name: str, now: float, sent: list[Message]) -> None:
+        if self._reply.mark is None:
+            self._own.append((max(self._free_at, now), name))
+        else:
+            sent.append(self._reply.mark(name))
+            self._awaited.append(name)
+
+    def reached(self, name: str) -> list[MarkDone]:
+        """The carrier gives a mark back; others' marks are nobody's."""
+        if name not in self._awaited:
+            return []
+        self._awaited.remove(name)
+        cleared = self._cleared > 0
+        self._cleared -= cleared
+        return [MarkDone(name, cleared=cleared)]
+
+    def wait_s(self, now: float) -> float | None:
+        """How long until `due` has something to do, if nothing else happens; None: for ever."""
+        waits = [self._free_at - AHEAD_S - now] if self._frames else []
+        waits += [self._own[0][0] - now] if self._own else []
+        wait = min([*waits, self._pushed_at + STALLED_S - now])
+        return max(0.0, wait) if math.isfinite(wait) else None
+
+
+def _as_int16(samples: Sequence[float] | np.ndarray) -> Pcm:
+    return np.clip(np.round(np.asarray(samples) * 32768), -32768, 32767).astype(np.int16)
