@@ -29,6 +29,7 @@ from bridge.model.languages import languages_of
 from bridge.node import Lease, new_node
 from bridge.ports import Clock, Engine, Store
 from bridge.recognise.local import LocalEngine, cores, open_engine
+from bridge.recognise.remote import RemoteEngine
 from bridge.recognise.scheduler import Scheduler
 from bridge.recovery import Recovery
 from bridge.retention import Retention
@@ -97,8 +98,8 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         stack.push_async_callback(journal.close)
 
         if engine is None:
-            engine = local = await asyncio.to_thread(open_engine, settings, clock)
-            stack.push_async_callback(local.close)
+            engine = opened = await _engine_of(settings, clock)
+            stack.push_async_callback(opened.close)
         stack.enter_context(engine_metrics(engine))
 
         spool = Spool(settings.spool_dir, keep=settings.record)
@@ -277,8 +278,12 @@ def _check(settings: Settings, languages: Collection[str]) -> None:
     """What only the parts together can say of the settings. Raises SetupError."""
     if settings.language != "auto" and settings.language not in languages:
         raise SetupError(f"CALLBRIDGE_LANGUAGE: {settings.model!r} does not write {settings.language!r}")
-    if settings.engine != "local":
-        raise SetupError(f"CALLBRIDGE_ENGINE: {settings.engine!r} is not an engine of this version; there is local")
+
+
+async def _engine_of(settings: Settings, clock: Clock) -> LocalEngine | RemoteEngine:
+    if settings.engine == "local":
+        return await asyncio.to_thread(open_engine, settings, clock)
+    return RemoteEngine(settings.engine, clock)
 
 
 def _make_spool(folder: Path) -> None:
@@ -324,6 +329,8 @@ async def _check_store(store: Store, journal: Journal) -> None:
 
 
 async def _check_engine(engine: Engine) -> None:
+    if isinstance(engine, RemoteEngine):
+        await engine.check()
     if isinstance(engine, Scheduler) and (late := engine.oldest_wait()) > STUCK_S:
         raise EngineError(f"the recogniser is {late:.0f} s behind")
     if isinstance(engine, LocalEngine) and engine.fault is not None:

@@ -60,6 +60,18 @@ SUBSCRIBERS_CUT: Final = Counter(
     ["transport"],
     registry=REGISTRY,
 )
+ENGINE_TRIES: Final = Counter(
+    "callbridge_engine_tries",
+    "Decodes asked of a recogniser elsewhere, by how it went.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+ENGINE_OVERHEAD: Final = Histogram(
+    "callbridge_engine_overhead_seconds",
+    "What a decode elsewhere took beyond the time in its replica: the way there and back, and tries that failed.",
+    buckets=(0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=REGISTRY,
+)
 LIVE_CONNECTED: Final = Gauge(
     "callbridge_live_events_shared", "1 while live events reach and come from other nodes.", registry=REGISTRY
 )

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="how carriers reach this server, e.g. https://calls.example.org")
     database_url: str = Field("sqlite:///var/callbridge.db", description="sqlite:///FILE or postgresql://…")
     events_url: str = Field("memory://", description="memory:// or redis://…")
-    engine: str = Field("local", description="local, or ray://…")
+    engine: str = Field("local", description="local, or ray://HOST:8000: Ray Serve (`callbridge deploy-engine`)")
     model: str = Field("base", description="weights: a name (`callbridge models list`) or a folder")
     model_dir: Path | None = Field(None, description="a folder looked into first for named weights")
     model_download: bool = Field(False, description="whether weights may be fetched from the model hub")

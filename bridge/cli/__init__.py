@@ -20,9 +20,10 @@ COMMANDS: Final = {
     "models": "Weights: where they are, whether they are whole.",
     "keys": "API keys.",
     "token": "A short-lived token.",
+    "deploy-engine": "The recogniser on a Ray cluster, for many servers.",
     "doctor": "What is not as it should be, and what to do about it.",
 }
-"""Name → what `--help` says of it; `bridge/cli/<name>.py` has it as `command`."""
+"""Name → what `--help` says of it; `bridge/cli/<name>.py`, with _ for -, has it as `command`."""
 
 
 class Commands(click.Group):
@@ -36,7 +37,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"bridge.cli.{cmd_name}").command
+        command = importlib.import_module(f"bridge.cli.{cmd_name.replace('-', '_')}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"bridge.cli.{cmd_name}.command is no command")
         return command

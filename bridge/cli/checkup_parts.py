@@ -20,6 +20,7 @@ from bridge.model.frame import from_ms
 from bridge.model.stream import Leg
 from bridge.ports import Clock, DecodeJob, Urgency
 from bridge.recognise.local import cores
+from bridge.recognise.remote import RemoteEngine
 from bridge.recordings.file import look
 from bridge.samples import TWO_PARTY
 from bridge.settings import Settings
@@ -36,12 +37,25 @@ SAMPLE_SAYS: Final = "good morning"
 
 
 async def weights(settings: Settings, _clock: Clock) -> list[tuple[State, str]]:
+    if settings.engine != "local":
+        return [(State.GOOD, "on the cluster")]
     found = await asyncio.to_thread(find_weights, settings.model, settings)
     return [(State.GOOD, f"{settings.model}, checked; in {found.folder}, from {found.origin}")]
 
 
+async def _engine_elsewhere(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
+    remote = RemoteEngine(settings.engine, clock)
+    try:
+        await remote.check()
+    finally:
+        await remote.close()
+    return [(State.GOOD, f"Ray Serve answers at {settings.engine}")]
+
+
 async def engine(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
     """A few words of the bundled call, decoded."""
+    if settings.engine != "local":
+        return await _engine_elsewhere(settings, clock)
     opened = await asyncio.to_thread(engine_for, settings, clock)
     try:
         block = await asyncio.to_thread(lambda: next(look(TWO_PARTY).blocks()))

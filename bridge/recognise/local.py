@@ -49,9 +49,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def open_engine(settings: Settings, clock: Clock, progress: weights.Progress | None = None) -> LocalEngine:
+def open_engine(
+    settings: Settings, clock: Clock, progress: weights.Progress | None = None, *, on_cores: int | None = None
+) -> LocalEngine:
     """Find, check and load the weights. Blocks for about a second, much longer where they have to be joined first;
-    `progress` hears of the bytes. Raises SetupError that says what to do.
+    `progress` hears of the bytes; `on_cores` is how many to use where not all are ours. Raises SetupError that says
+    what to do.
     """
     found = weights.find(
         settings.model, model_dir=settings.model_dir, download=settings.model_download, progress=progress
@@ -60,7 +63,7 @@ def open_engine(settings: Settings, clock: Clock, progress: weights.Progress | N
     # NumPy's own threads gain the log-mel nothing, and spin on the cores that decoding needs.
     threadpool_limits(limits=1, user_api="blas")
     keep_heap()
-    tuned = tuning(device, cores())
+    tuned = tuning(device, on_cores or cores())
     workers = ThreadWorkers(
         lambda: Whisper(
             found.folder,

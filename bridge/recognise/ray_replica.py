@@ -1,0 +1,130 @@
+"""One replica of the recogniser on a Ray cluster: the engine of one process behind an HTTP request.
+
+The scheduler, its batches and windows are those of `CALLBRIDGE_ENGINE=local`; what is new is only who asks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Final
+
+import ray
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge.clock import SystemClock
+from bridge.errors import EngineError
+from bridge.recognise.growth import replicas_wanted
+from bridge.recognise.local import open_engine
+from bridge.recognise.remote import PRESSURE, REPLICA, SHED, TOOK, UNDECODABLE
+from bridge.recognise.wire import pack_decoded, unpack_job
+from bridge.settings import load
+
+NAME: Final = "callbridge"
+LATE: Final = "late_s"
+
+ONGOING: Final = 512
+"""Requests in one replica: its scheduler says who goes first, not the proxy's queue."""
+LOOK_S: Final = 2.0
+OBJECT_STORE: Final = 100_000_000
+"""Bytes of shared memory, on a cluster of one machine: requests do not pass through it."""
+GROW_AFTER_S: Final = 2.0
+SHRINK_AFTER_S: Final = 120.0
+
+
+class Recogniser:
+    """Answers POST with what was heard, 204 with what was shed; 422 says why a piece of speech cannot be decoded."""
+
+    def __init__(self, settings: dict[str, Any], cpus: int) -> None:
+        self._clock = SystemClock()
+        self._engine = open_engine(load(**settings), self._clock, on_cores=cpus)
+        self._name = serve.get_replica_context().replica_tag
+
+    async def __call__(self, request: Request) -> Response:
+        began = time.perf_counter()
+        if request.method != "POST":
+            return Response(status_code=SHED)
+        try:
+            decoded = await self._engine.decode(unpack_job(await request.body(), self._clock.monotonic()))
+        except EngineError as error:
+            return Response(error.message, UNDECODABLE)
+        headers = {
+            REPLICA: self._name,
+            PRESSURE: f"{self._engine.pressure():.3f}",
+            TOOK: f"{time.perf_counter() - began:.4f}",
+        }
+        if decoded is None:
+            return Response(status_code=SHED, headers=headers)
+        return Response(pack_decoded(decoded), headers=headers, media_type="application/json")
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `grow` is told of each replica."""
+        return {LATE: max(0.0, self._engine.oldest_wait()), "pressure": self._engine.pressure()}
+
+    async def check_health(self) -> None:
+        """Raises EngineError: Ray then replaces this replica."""
+        if self._engine.fault is not None:
+            raise EngineError(self._engine.fault)
+
+
+def grow(context: Any) -> tuple[int, dict[str, Any]]:
+    """Ray Serve's autoscaling policy (docs.ray.io, Serve, custom autoscaling policies)."""
+    told = context.aggregated_metrics
+    late, pressure = told.get(LATE, {}), told.get("pressure", {})
+    wanted = replicas_wanted(
+        context.target_num_replicas,
+        max(late.values(), default=0.0),
+        sum(pressure.values()) / len(pressure) if pressure else 0.5,
+        least=context.capacity_adjusted_min_replicas,
+        most=context.capacity_adjusted_max_replicas,
+    )
+    return wanted, {}
+
+
+def deploy(
+    settings: dict[str, Any],
+    *,
+    address: str | None,
+    host: str,
+    port: int,
+    least: int,
+    most: int,
+    cpus: int,
+    gpus: float,
+) -> None:
+    """Put the recogniser up, or replace the version that runs, replica by replica. Returns once it answers.
+
+    `address` is Ray's (`auto`, HOST:6379); None starts a cluster of this machine's, which ends with the process.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what a cluster is used for is its owner's affair
+    if address is None:
+        ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", object_store_memory=OBJECT_STORE)
+    else:
+        ray.init(address=address)
+    serve.start(http_options={"host": host, "port": port, "location": "EveryNode"})
+    app = serve.deployment(
+        Recogniser,
+        name=NAME,
+        max_ongoing_requests=ONGOING,
+        graceful_shutdown_timeout_s=60,
+        health_check_period_s=5,
+        ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
+        autoscaling_config={
+            "min_replicas": least,
+            "max_replicas": most,
+            "initial_replicas": least,
+            "metrics_interval_s": LOOK_S,
+            "look_back_period_s": 3 * LOOK_S,
+            "upscale_delay_s": GROW_AFTER_S,
+            "downscale_delay_s": SHRINK_AFTER_S,
+            "policy": {"policy_function": grow},
+        },
+    ).bind(settings, cpus)
+    serve.run(app, name=NAME, route_prefix="/")
+
+
+def take_down(address: str | None) -> None:
+    ray.init(address=address)
+    serve.delete(NAME)
