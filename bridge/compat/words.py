@@ -24,6 +24,12 @@ def bare(word: str) -> str:
     return kept[begin:end]
 
 
+def speaker_number(name: str | None) -> int | None:
+    """From 0, of the names that speakers of one leg have (`S1`, `S2`, …); None where nobody has been told apart."""
+    digits = (name or "").removeprefix("S")
+    return int(digits) - 1 if digits.isascii() and digits.isdigit() and int(digits) > 0 else None
+
+
 def confidence(segments: Sequence[Segment]) -> float:
     """By the length of what was said; 0 where nothing was."""
     lengths = [max(1, segment.end_ms - segment.start_ms) for segment in segments]

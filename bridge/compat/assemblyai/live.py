@@ -164,6 +164,8 @@ def _sound(query: MultiMapping[str]) -> Sound:
 def _parameters(query: MultiMapping[str], model: str) -> dict[str, str]:
     """Raises InvalidRequestError."""
     found = {"keywords": ",".join(_array(query, "keyterms_prompt"))}
+    if flag(query, "speaker_labels"):
+        found["diarize"] = "true"
     code = _language(query, model)
     if code is not None:
         found["language"] = code

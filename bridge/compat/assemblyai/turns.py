@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bridge.compat.words import plain, spread_out
+from bridge.compat.words import plain, speaker_number, spread_out
 from bridge.model.events import TranscriptFinal, TranscriptPartial
 from bridge.model.words import Word
 
@@ -23,6 +23,8 @@ class Turns:
         self._words: list[Word] = []
         """Of this turn, as far as they stand."""
         self._language = ""
+        self._speaker: int | None = None
+        """Of its last words, from 0."""
         self._ends: deque[int] = deque()
         """Where speech has ended whose last words are not told, in ms."""
 
@@ -46,6 +48,7 @@ class Turns:
             Word(word=final.text, start_ms=final.start_ms, end_ms=final.end_ms, confidence=final.confidence)
         ]
         self._language = final.language
+        self._speaker = speaker_number(final.speaker)
         if self._passed(final.end_ms):
             return [*before, *self.end()]
         return [*before, self._turn(self._plain_words(), _joined(self._plain_words()))]
@@ -90,6 +93,8 @@ class Turns:
         }
         if end and self._with_language:
             told["language_code"] = self._language
+        if end and self._speaker is not None:
+            told["speaker_label"] = chr(ord("A") + self._speaker % 26)
         return told
 
 

@@ -257,6 +257,8 @@ def _parameters(query: MultiMapping[str], model: str, *, endpointing: bool, inte
         parameters["language"] = code
     if endpointing and query.get("endpointing", "").lower() not in {"", "true"}:
         parameters["endpointing_ms"] = str(whole(query, "endpointing", 0, least=0, most=5000))
+    if flag(query, "diarize"):
+        parameters["diarize"] = "true"
     if "tag" in query:
         parameters["metadata.tag"] = ",".join(listed(query, "tag"))
     return parameters

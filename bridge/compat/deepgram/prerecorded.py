@@ -47,6 +47,7 @@ async def listen(request: web.Request, context: Context) -> web.StreamResponse:
             url=url,
             language=language(query),
             keywords=keyterms(query),
+            diarize=wording.diarized or None,
             metadata={"tag": ",".join(listed(query, "tag"))} if "tag" in query else {},
             raw=raw_audio(
                 query.get("encoding"),

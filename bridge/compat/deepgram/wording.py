@@ -11,7 +11,7 @@ from multidict import MultiMapping
 
 from bridge import __version__
 from bridge.compat.asking import flag, listed
-from bridge.compat.words import confidence, plain
+from bridge.compat.words import confidence, plain, speaker_number
 from bridge.model.words import Segment, Word
 
 MODELS: Final = uuid.UUID("6f5b2a9c-6f0e-4d5c-9f6e-0a8c6e1b7d21")
@@ -25,16 +25,20 @@ class Wording:
     """How a client wants its words written."""
 
     punctuated: bool
+    diarized: bool
 
     @classmethod
     def of(cls, query: MultiMapping[str]) -> Wording:
         """Raises InvalidRequestError."""
-        return cls(punctuated=flag(query, "punctuate") or flag(query, "smart_format") or flag(query, "paragraphs"))
+        return cls(
+            punctuated=flag(query, "punctuate") or flag(query, "smart_format") or flag(query, "paragraphs"),
+            diarized=flag(query, "diarize"),
+        )
 
     def text(self, text: str) -> str:
         return text if self.punctuated else " ".join(filter(None, map(plain, text.split())))
 
-    def word(self, word: Word) -> dict[str, Any]:
+    def word(self, word: Word, speaker: str | None) -> dict[str, Any]:
         told: dict[str, Any] = {
             "word": plain(word.word) or word.word,
             "start": word.start_ms / 1000,
@@ -43,14 +47,16 @@ class Wording:
         }
         if self.punctuated:
             told["punctuated_word"] = word.word
+        if self.diarized and (number := speaker_number(speaker)) is not None:
+            told["speaker"] = number
         return told
 
     def alternative(self, segments: Sequence[Segment]) -> dict[str, Any]:
-        words = [word for segment in segments for word in segment.words]
+        words = [(word, segment.speaker) for segment in segments for word in segment.words]
         return {
             "transcript": " ".join(self.text(segment.text) for segment in segments),
             "confidence": confidence(segments),
-            "words": [self.word(word) for word in words],
+            "words": [self.word(word, speaker) for word, speaker in words],
         }
 
 

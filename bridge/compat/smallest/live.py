@@ -117,9 +117,9 @@ class SmallestLive:
             self._said.append(text)
         told: dict[str, Any] = {**self._standing(), "language": final.language, "languages": [final.language]}
         if self._words:
-            told["words"] = [self._wording.word(word) for word in final.words]
+            told["words"] = self._wording.words(final.as_segment(), named=False)
         if self._sentences:
-            told["utterances"] = [self._wording.utterance(final.as_segment())]
+            told["utterances"] = [self._wording.utterance(final.as_segment(), named=False)]
         return self._transcription(text, from_finalize=self._flushing.final(), speech_final=self._endpointing, **told)
 
     def _standing(self) -> dict[str, Any]:
@@ -167,6 +167,8 @@ def _sound(query: MultiMapping[str]) -> Sound:
 def _parameters(query: MultiMapping[str], language: str | None, *, endpointing: bool) -> dict[str, str]:
     """Raises InvalidRequestError."""
     parameters = {"keywords": ",".join(keywords(query))}
+    if flag(query, "diarize"):
+        parameters["diarize"] = "true"
     if language is not None:
         parameters["language"] = language
     silence_ms = [whole(query, name, 0, least=0, most=60_000) for name in ("endpointing_timeout", "eou_timeout_ms")]

@@ -39,6 +39,7 @@ async def get_text(request: web.Request, context: Context) -> web.StreamResponse
             tenant=principal.tenant,
             url=url,
             language=language(query, context.settings.model),
+            diarize=wording.diarized or None,
             raw=raw_audio(query.get("encoding"), whole(query, "sample_rate", 16_000, least=4000, most=192_000)),
         )
         done = await put_into_words(context, order, upload)
@@ -66,8 +67,8 @@ def _told(done: Transcribed, wording: Wording, *, with_words: bool) -> dict[str,
         "audio_length": done.seconds,
     }
     if with_words:
-        told["words"] = [wording.word(word) for segment in done.segments for word in segment.words]
-        told["utterances"] = [wording.utterance(segment) for segment in done.segments]
+        told["words"] = [word for segment in done.segments for word in wording.words(segment, named=True)]
+        told["utterances"] = [wording.utterance(segment, named=True) for segment in done.segments]
     return told
 
 

@@ -1,4 +1,4 @@
-"""Words and utterances in Pulse's form: times in seconds. What is not built (speakers, emotion, age) is left out."""
+"""Words and utterances in Pulse's form: times in seconds. What is not built (emotion, age, gender) is left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from multidict import MultiMapping
 
 from bridge.compat.asking import flag, listed
-from bridge.compat.words import bare
+from bridge.compat.words import bare, speaker_number
 from bridge.errors import InvalidRequestError
 from bridge.model.words import Segment, Word
 
@@ -20,6 +20,7 @@ class Wording:
 
     punctuated: bool
     capital: bool
+    diarized: bool
 
     @classmethod
     def of(cls, query: MultiMapping[str]) -> Wording:
@@ -28,12 +29,18 @@ class Wording:
         return cls(
             punctuated=formatted and flag(query, "punctuate", default=True),
             capital=formatted and flag(query, "capitalize", default=True),
+            diarized=flag(query, "diarize"),
         )
 
     def text(self, text: str) -> str:
         return " ".join(filter(None, map(self._written, text.split())))
 
-    def word(self, word: Word) -> dict[str, Any]:
+    def words(self, segment: Segment, *, named: bool) -> list[dict[str, Any]]:
+        """`named`: speakers have names, as in recordings; else they are numbers, as they are live."""
+        speaker = self._speaker(segment, named=named)
+        return [{**self._word(word), **speaker} for word in segment.words]
+
+    def _word(self, word: Word) -> dict[str, Any]:
         return {
             "word": self._written(word.word) or word.word,
             "start": word.start_ms / 1000,
@@ -41,8 +48,13 @@ class Wording:
             "confidence": word.confidence,
         }
 
-    def utterance(self, segment: Segment) -> dict[str, Any]:
-        return {"text": self.text(segment.text), "start": segment.start_ms / 1000, "end": segment.end_ms / 1000}
+    def _speaker(self, segment: Segment, *, named: bool) -> dict[str, Any]:
+        number = speaker_number(segment.speaker) if self.diarized else None
+        return {} if number is None else {"speaker": f"speaker_{number}" if named else number}
+
+    def utterance(self, segment: Segment, *, named: bool) -> dict[str, Any]:
+        told = {"text": self.text(segment.text), "start": segment.start_ms / 1000, "end": segment.end_ms / 1000}
+        return {**told, **self._speaker(segment, named=named)}
 
     def _written(self, word: str) -> str:
         kept = word if self.punctuated else bare(word)

@@ -25,6 +25,7 @@ class Config:
     utterance_silence_s: float
     """Silence that ends an utterance, and is told; 0: none is told."""
     vocabulary: tuple[str, ...]
+    diarized: bool
 
     @classmethod
     def of(cls, message: Mapping[str, Any], model: str) -> Config:
@@ -43,6 +44,7 @@ class Config:
             partials=bool(wanted.get("enable_partials")),
             utterance_silence_s=silence_s,
             vocabulary=tuple(_vocabulary(wanted.get("additional_vocab") or ())),
+            diarized=wanted.get("diarization") == "speaker",
         )
 
     def parameters(self) -> dict[str, str]:
@@ -50,6 +52,8 @@ class Config:
         found = {"partials": "on" if self.partials else "off", "keywords": ",".join(self.vocabulary)}
         if self.language is not None:
             found["language"] = self.language
+        if self.diarized:
+            found["diarize"] = "true"
         if self.utterance_silence_s:
             found["endpointing_ms"] = str(round(1000 * self.utterance_silence_s))
         return found

@@ -122,11 +122,12 @@ class SpeechmaticsLive:
                 self._ends.append(at_ms)
             case TranscriptPartial(start_ms=start_ms, end_ms=end_ms, text=text) if self._partials:
                 words = spread_out(text.split(), start_ms, end_ms)
-                told = transcript("AddPartialTranscript", text, (start_ms, end_ms), words, language=None)
+                told = transcript("AddPartialTranscript", text, (start_ms, end_ms), words)
                 return [self._say(told)]
             case TranscriptFinal() as final:
                 span_ms = (final.start_ms, final.end_ms)
-                told = transcript("AddTranscript", final.text, span_ms, final.words, language=final.language)
+                about = {"language": final.language, "speaker": final.speaker}
+                told = transcript("AddTranscript", final.text, span_ms, final.words, **about)
                 return [self._say(told), *self._utterance_end(final.end_ms)]
             case SpeechFlushed(at_ms=at_ms) if self._forced:
                 self._forced -= 1

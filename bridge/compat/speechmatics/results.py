@@ -15,15 +15,22 @@ Message = Mapping[str, Any]
 
 
 def transcript(
-    kind: str, text: str, span_ms: tuple[int, int], words: Sequence[Word], *, language: str | None
+    kind: str,
+    text: str,
+    span_ms: tuple[int, int],
+    words: Sequence[Word],
+    *,
+    language: str | None = None,
+    speaker: str | None = None,
 ) -> dict[str, Any]:
-    """`AddTranscript` or `AddPartialTranscript`."""
+    """`AddTranscript` or `AddPartialTranscript`. Speakers are named as Speechmatics names them: `S1`, `S2`, …"""
+    about = {name: value for name, value in (("language", language), ("speaker", speaker)) if value is not None}
     start_ms, end_ms = span_ms
     return {
         "message": kind,
         "format": FORMAT,
         "metadata": {"start_time": start_ms / 1000, "end_time": end_ms / 1000, "transcript": f"{text} "},
-        "results": [result for word in words for result in _results(word, language)],
+        "results": [result for word in words for result in _results(word, about)],
     }
 
 
@@ -31,26 +38,23 @@ def end_of_utterance(at_ms: int) -> dict[str, Any]:
     return {"message": "EndOfUtterance", "metadata": {"start_time": at_ms / 1000, "end_time": at_ms / 1000}}
 
 
-def _results(word: Word, language: str | None) -> list[Message]:
+def _results(word: Word, about: Message) -> list[Message]:
     """The word, and each mark behind it."""
     content = bare(word.word)
     if not content:
-        return [_result("word", word.word, word.start_ms, word, language)]
+        return [_result("word", word.word, word.start_ms, word, about)]
     _, _, marks = word.word.rpartition(content)
-    told = [_result("word", content, word.start_ms, word, language)]
+    told = [_result("word", content, word.start_ms, word, about)]
     for mark in marks.strip():
         ends = {"is_eos": mark in ENDS, "attaches_to": "previous"}
-        told.append({**_result("punctuation", mark, word.end_ms, word, language), **ends})
+        told.append({**_result("punctuation", mark, word.end_ms, word, about), **ends})
     return told
 
 
-def _result(kind: str, content: str, start_ms: int, word: Word, language: str | None) -> Message:
-    alternative = {"content": content, "confidence": word.confidence}
-    if language is not None:
-        alternative["language"] = language
+def _result(kind: str, content: str, start_ms: int, word: Word, about: Message) -> Message:
     return {
         "type": kind,
         "start_time": start_ms / 1000,
         "end_time": word.end_ms / 1000,
-        "alternatives": [alternative],
+        "alternatives": [{"content": content, "confidence": word.confidence, **about}],
     }
