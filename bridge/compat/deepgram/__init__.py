@@ -1,4 +1,4 @@
-"""Deepgram's `/v1/listen`: recordings over HTTP, live audio over a WebSocket, and short-lived tokens."""
+"""Deepgram's `/v1/listen` (recordings over HTTP, live audio over a WebSocket), `/v2/listen` (turns), and tokens."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from bridge.compat.asking import is_upgrade, shaped
 from bridge.compat.deepgram.faults import answer_fault
 from bridge.compat.deepgram.live import listen_live
 from bridge.compat.deepgram.prerecorded import grant, listen
+from bridge.compat.deepgram.turns import listen_turns
 from bridge.errors import InvalidRequestError
 from bridge.web.context import Context
 
-PATHS: Final = ("POST /v1/listen", "WS /v1/listen", "POST /v1/auth/grant")
+PATHS: Final = ("POST /v1/listen", "WS /v1/listen", "WS /v2/listen", "POST /v1/auth/grant")
 
 
 async def _live(request: web.Request, context: Context) -> web.StreamResponse:
@@ -22,8 +23,16 @@ async def _live(request: web.Request, context: Context) -> web.StreamResponse:
     return await listen_live(request, context)
 
 
+async def _turns(request: web.Request, context: Context) -> web.StreamResponse:
+    if not is_upgrade(request):
+        raise InvalidRequestError("this is a WebSocket")
+    return await listen_turns(request, context)
+
+
 def add_routes(app: web.Application) -> None:
     for path in ("/v1/listen", "/v1/listen/"):
         app.router.add_post(path, shaped(answer_fault, listen))
         app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
     app.router.add_post("/v1/auth/grant", shaped(answer_fault, grant))
+    for path in ("/v2/listen", "/v2/listen/"):
+        app.router.add_get(path, shaped(answer_fault, _turns), allow_head=False)

@@ -1,0 +1,121 @@
+"""Deepgram's own SDK, pointed at us: turns over `/v2/listen`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.compat.wire import PATIENCE_S, refused, rest, socket
+from tests.real_server import KEY, RealServer
+from tests.recorded import channels, said_in_turn
+from tests.tones import LINE_RATE, SCRIPT
+
+pytest.importorskip("deepgram", reason="the SDK is not installed: pip install deepgram-sdk")
+
+from tests.compat.deepgram_client import pointed  # which imports the SDK
+
+pytestmark = pytest.mark.surface("deepgram")
+
+MONO = channels()[0]
+AS_PCM = {"model": "flux-general-en", "encoding": "linear16", "sample_rate": LINE_RATE}
+QUERY = f"/v2/listen?model=flux-general-en&encoding=linear16&sample_rate={LINE_RATE}"
+CUT = (SCRIPT[0][1][-1].end_ms + 60) * LINE_RATE // 1000
+"""In the silence behind the first utterance, too short to end it."""
+FIRST = " ".join(word.word for word in SCRIPT[0][1])
+
+
+@asynccontextmanager
+async def session(server: RealServer, **options: Any) -> AsyncIterator[Any]:
+    async with pointed(server, api_key=KEY) as client, client.listen.v2.connect(**AS_PCM, **options) as connection:
+        yield connection
+
+
+async def told_of(connection: Any, samples: Any) -> list[Any]:
+    """All that is told until the server closes."""
+    for at in range(0, len(samples), 1280):
+        await connection.send_media(samples[at : at + 1280].tobytes())
+    await connection.send_close_stream()
+    async with asyncio.timeout(PATIENCE_S):
+        return [message async for message in connection]
+
+
+@pytest.mark.shows("turns")
+@pytest.mark.parametrize("eager", [None, 0.5])
+async def test_turns(server: RealServer, eager: float | None) -> None:
+    """Each starts and ends once, in order, with all its words; eager ends come only where they are asked for."""
+    options = {} if eager is None else {"eager_eot_threshold": eager}
+    async with session(server, **options, eot_timeout_ms=1000) as live:
+        told = await told_of(live, MONO)
+    assert told[0].type == "Connected"
+    assert [message.sequence_id for message in told] == list(range(len(told)))
+    turns = [message for message in told if message.type == "TurnInfo"]
+    ends = [turn for turn in turns if turn.event == "EndOfTurn"]
+    assert [turn.turn_index for turn in ends] == list(range(len(ends)))
+    assert [turn.turn_index for turn in turns if turn.event == "StartOfTurn"] == list(range(len(ends)))
+    assert " ".join(turn.transcript for turn in ends).split() == said_in_turn()
+    assert {turn.trigger for turn in ends} <= {"model", "timeout"}
+    for turn in ends:
+        assert [word.word for word in turn.words] == turn.transcript.split()
+        assert all(0 < word.confidence <= 1 for word in turn.words)
+        assert turn.audio_window_start < turn.audio_window_end
+    last: dict[int, Any] = {}
+    for turn in turns:
+        before = last.get(turn.turn_index)
+        if turn.event == "EagerEndOfTurn":
+            assert eager is not None
+            assert turn.transcript
+        if turn.event == "TurnResumed":
+            assert before.event == "EagerEndOfTurn"
+        if turn.event == "EndOfTurn" and before.event == "EagerEndOfTurn":
+            assert turn.transcript == before.transcript
+        last[turn.turn_index] = turn
+
+
+async def test_a_turn_that_the_client_ends(server: RealServer) -> None:
+    """It ends at once, marked; what cannot be changed on the way is said; unknown messages do nothing."""
+    async with socket(server, QUERY) as live:
+        assert (await live.receive_json(timeout=PATIENCE_S))["type"] == "Connected"
+        await live.send_json({"type": "KeepAlive"})
+        await live.send_bytes(MONO[:CUT].tobytes())
+        await live.send_json({"type": "ForceEndTurn"})
+        told = [await live.receive_json(timeout=PATIENCE_S)]
+        while told[-1].get("event") != "EndOfTurn":
+            told.append(await live.receive_json(timeout=PATIENCE_S))
+        assert (told[-1]["trigger"], told[-1]["transcript"]) == ("manual", FIRST)
+        await live.send_json({"type": "Configure", "thresholds": {"eot_threshold": 0.8}})
+        assert (await live.receive_json(timeout=PATIENCE_S))["type"] == "ConfigureFailure"
+        await live.send_bytes(MONO[CUT:].tobytes())
+        await live.send_json({"type": "CloseStream"})
+        ends = [one for one in await rest(live) if one.get("event") == "EndOfTurn"]
+        assert live.close_code == 1000
+    assert " ".join(one["transcript"] for one in ends).split() == said_in_turn()[len(SCRIPT[0][1]) :]
+    assert ends[0]["turn_index"] == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("model=nova-3", id="a-model-without-turns"),
+        pytest.param("model=flux-general-en&encoding=linear16", id="no-rate"),
+        pytest.param("model=flux-general-en&eot_threshold=0.1", id="a-threshold-out-of-bounds"),
+        pytest.param("model=flux-general-en&eager_eot_threshold=0.9", id="eager-above-the-end"),
+        pytest.param("model=flux-general-multi&language_hint=tlh", id="a-language-nobody-writes"),
+    ],
+)
+async def test_refused_before_the_upgrade(server: RealServer, query: str) -> None:
+    """With a status."""
+    assert await refused(server, f"/v2/listen?{query}") == 400
+    assert await refused(server, QUERY, headers={}) == 401
+
+
+async def test_what_is_no_message(server: RealServer) -> None:
+    """It ends the session with an error that is counted, too."""
+    async with socket(server, QUERY) as live:
+        await live.send_str("{")
+        connected, error = await rest(live)
+        assert live.close_code == 1008
+    assert (connected["sequence_id"], error["type"], error["sequence_id"]) == (0, "Error", 1)
