@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo run test check sim chaos fuzz cluster-test format docs lock fixtures clean
+.PHONY: setup demo run test check compat sim chaos fuzz cluster-test format docs lock fixtures clean
 
 setup: $(READY)  ## the .venv with everything locked and hashed
 
@@ -34,6 +34,9 @@ check: setup  ## format, lint, types, import contracts, and the tests that need 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit tests/contract
+
+compat: setup  ## other services' own SDKs against a real server; writes the tables of what works
+	$(BIN)/python -m pytest tests/compat tests/unit/compat -q --write-tables
 
 SEEDS ?= 10000
 sim: setup  ## SEEDS made-up days of calls, crashes and faults, on a virtual clock; SEED=N tells one of them

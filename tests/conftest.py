@@ -12,6 +12,8 @@ from bridge.store.cipher import Cipher
 from bridge.store.sql import open_store
 from tests.clock import VirtualClock
 
+pytest_plugins = ("tests.features",)
+
 
 @pytest.fixture
 def clock() -> VirtualClock:

@@ -20,6 +20,8 @@ pytest.importorskip("deepgram", reason="the SDK is not installed: pip install de
 
 from tests.compat.deepgram_client import ApiError, pointed  # which imports the SDK
 
+pytestmark = pytest.mark.surface("deepgram")
+
 MONO = file_of("wav", channels())
 STEREO = file_of("wav", channels(Leg.CALLER, Leg.AGENT))
 
@@ -30,6 +32,8 @@ async def client(server: RealServer) -> AsyncIterator[Any]:
         yield opened
 
 
+@pytest.mark.shows("a file")
+@pytest.mark.shows("words with times")
 async def test_words(client: Any) -> None:
     """One channel, its words with times, and every field that the SDK declares."""
     told = await client.listen.v1.media.transcribe_file(request=MONO, model="nova-3")
@@ -51,6 +55,7 @@ async def test_words(client: Any) -> None:
     assert all(word.speaker is None for word in alternative.words)
 
 
+@pytest.mark.shows("channels apart")
 async def test_channels_apart(client: Any) -> None:
     """With multichannel each party has a channel, else there is one with all that was said; diarize changes nothing."""
     apart = await client.listen.v1.media.transcribe_file(request=STEREO, multichannel=True, diarize=True)
@@ -60,6 +65,7 @@ async def test_channels_apart(client: Any) -> None:
     assert [c.alternatives[0].transcript.split() for c in together.results.channels] == [said_in_turn()]
 
 
+@pytest.mark.shows("utterances")
 async def test_utterances(client: Any) -> None:
     """What is said without a silence of utt_split, by start, each with its channel."""
     told = await client.listen.v1.media.transcribe_file(request=STEREO, multichannel=True, utterances=True)
@@ -82,6 +88,7 @@ async def test_punctuation(client: Any) -> None:
     assert " ".join(s.text for one in paragraphs for s in one.sentences).split() == said_in_turn()
 
 
+@pytest.mark.shows("G.711 at 8 kHz")
 async def test_samples_without_a_header(client: Any) -> None:
     """As the parameters say."""
     raw = mulaw_of(channels(Leg.CALLER, Leg.AGENT))
@@ -92,6 +99,8 @@ async def test_samples_without_a_header(client: Any) -> None:
     assert told.results.channels[1].alternatives[0].transcript.split() == said(Leg.AGENT)
 
 
+@pytest.mark.shows("by its address")
+@pytest.mark.shows("language found out")
 async def test_by_its_address(client: Any) -> None:
     """A recording that is fetched; the language is found out when that is asked for."""
 
@@ -107,6 +116,8 @@ async def test_by_its_address(client: Any) -> None:
     assert told.results.channels[0].detected_language == "en"
 
 
+@pytest.mark.shows("faults in its shape")
+@pytest.mark.shows("a callback of its own", absent="`callback` is refused: register a webhook")
 async def test_faults(server: RealServer, client: Any) -> None:
     """In Deepgram's shape, with the status that its SDK knows."""
     with pytest.raises(ApiError) as unreadable:
@@ -120,11 +131,15 @@ async def test_faults(server: RealServer, client: Any) -> None:
         with pytest.raises(ApiError) as refused:
             await stranger.listen.v1.media.transcribe_file(request=MONO)
     assert (refused.value.status_code, refused.value.body["err_code"]) == (401, "INVALID_AUTH")
+    with pytest.raises(ApiError) as called_back:
+        await client.listen.v1.media.transcribe_file(request=MONO, callback="https://example.org/done")
+    assert called_back.value.status_code == 400
     async with server.session.get("/v1/listen") as answer:
         assert answer.status == 400
         assert answer.headers["dg-request-id"] == (await answer.json())["request_id"]
 
 
+@pytest.mark.shows("short-lived tokens")
 async def test_short_lived_tokens(server: RealServer, client: Any) -> None:
     """What `auth/grant` gives opens a session, sent as the SDK sends it."""
     granted = await client.auth.v1.tokens.grant(ttl_seconds=60)

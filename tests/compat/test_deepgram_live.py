@@ -27,6 +27,8 @@ pytest.importorskip("deepgram", reason="the SDK is not installed: pip install de
 
 from tests.compat.deepgram_client import pointed  # which imports the SDK
 
+pytestmark = pytest.mark.surface("deepgram")
+
 PATIENCE_S = 20
 MONO = channels()[0]
 PCM = MONO.tobytes()
@@ -76,6 +78,8 @@ async def session(server: RealServer, **options: Any) -> AsyncIterator[Session]:
         yield Session(connection)
 
 
+@pytest.mark.shows("live audio")
+@pytest.mark.shows("last words before the close")
 async def test_words_as_they_are_said(server: RealServer) -> None:
     """A final for each stretch of speech, in order and at its place; `Metadata` at the end with what was sent."""
     async with session(server, **AS_PCM, interim_results=True) as live:
@@ -99,6 +103,7 @@ async def test_words_as_they_are_said(server: RealServer) -> None:
     assert {one.metadata.request_id for one in live.finals()} == {last.request_id}
 
 
+@pytest.mark.shows("interim results")
 async def test_interim_results(server: RealServer) -> None:
     """They come while somebody speaks, only when asked for, and the final has their place."""
     speech = channels(Leg.AGENT)[0][: 3 * LINE_RATE].tobytes()
@@ -115,6 +120,7 @@ async def test_interim_results(server: RealServer) -> None:
             assert interim[0].start == live.finals()[0].start
 
 
+@pytest.mark.shows("channels apart")
 async def test_channels_apart(server: RealServer) -> None:
     """With multichannel each party has its results; without it both are in one."""
     both = np.ascontiguousarray(channels(Leg.CALLER, Leg.AGENT).T).tobytes()
@@ -151,6 +157,8 @@ def opus() -> list[bytes]:
         pytest.param(None, None, [file_of("wav", channels())], id="wav-found-out"),
     ],
 )
+@pytest.mark.shows("containers while they come")
+@pytest.mark.shows("G.711 at 8 kHz")
 async def test_encodings(server: RealServer, encoding: str | None, rate: int | None, data: Sequence[bytes]) -> None:
     """With or without a container, which is decoded while it comes."""
     asked = {name: value for name, value in (("encoding", encoding), ("sample_rate", rate)) if value is not None}
@@ -161,6 +169,7 @@ async def test_encodings(server: RealServer, encoding: str | None, rate: int | N
     assert live.words() == said_in_turn()
 
 
+@pytest.mark.shows("finalize")
 async def test_finalize(server: RealServer) -> None:
     """What was said so far comes at once, marked; the socket stays open; with nothing left there is an empty answer."""
     first = SCRIPT[0][1]
@@ -178,6 +187,7 @@ async def test_finalize(server: RealServer) -> None:
     assert live.words() == said_in_turn()
 
 
+@pytest.mark.shows("speech events")
 async def test_events_around_speech(server: RealServer) -> None:
     """SpeechStarted where it starts; UtteranceEnd once, behind the final, as soon as so much silence was heard."""
     async with session(
@@ -198,6 +208,7 @@ async def test_events_around_speech(server: RealServer) -> None:
         assert finals >= 0
 
 
+@pytest.mark.shows("endpointing", differs="at least 100 ms, and `CALLBRIDGE_SPEECH_HANGOVER_MS` where it is not given")
 async def test_no_endpointing(server: RealServer) -> None:
     """Segments still close, but none of them says that the speaker is done."""
     async with session(server, **AS_PCM, endpointing=False) as live:

@@ -16,6 +16,8 @@ from tests.tones import DURATION_MS, SCRIPT
 
 openai = pytest.importorskip("openai", reason="the SDK is not installed: pip install openai")
 
+pytestmark = pytest.mark.surface("openai")
+
 WAV = file_of("wav", channels())
 TEXT = " ".join(said_in_turn())
 
@@ -30,6 +32,8 @@ def wav(name: str = "monday.wav", data: bytes = WAV) -> tuple[str, io.BytesIO]:
     return name, io.BytesIO(data)
 
 
+@pytest.mark.shows("a file")
+@pytest.mark.shows("language choice")
 async def test_words(client: Any) -> None:
     """By default the text and how long the recording is."""
     told = await client.audio.transcriptions.create(model="whisper-1", file=wav(), language="en")
@@ -57,6 +61,7 @@ async def test_verbose(client: Any) -> None:
         assert (segment.tokens, segment.no_speech_prob, segment.temperature) == ([], 0.0, 0.0)
 
 
+@pytest.mark.shows("words with times")
 async def test_words_with_times(client: Any) -> None:
     """Only when they are asked for; segments only when those are."""
     told = await client.audio.transcriptions.create(
@@ -68,6 +73,7 @@ async def test_words_with_times(client: Any) -> None:
     assert [word.start for word in told.words] == pytest.approx([word.start_ms / 1000 for word in spoken], abs=0.1)
 
 
+@pytest.mark.shows("subtitles")
 async def test_text_and_subtitles(client: Any) -> None:
     """Plain bodies, without names for the parties of a stereo file."""
     stereo = file_of("wav", channels(Leg.CALLER, Leg.AGENT))
@@ -86,6 +92,7 @@ async def test_text_and_subtitles(client: Any) -> None:
         assert "Agent" not in subtitles
 
 
+@pytest.mark.shows("streamed answers")
 async def test_streaming(client: Any) -> None:
     """Deltas that only add, then all of it."""
     deltas, done = [], None
@@ -101,6 +108,8 @@ async def test_streaming(client: Any) -> None:
     assert done.text == TEXT
 
 
+@pytest.mark.shows("faults in its shape")
+@pytest.mark.shows("speakers", absent="`diarized_json` is refused")
 async def test_faults(server: RealServer, client: Any) -> None:
     """The SDK raises what it raises at OpenAI, with what is wrong in it."""
     with pytest.raises(openai.BadRequestError) as unreadable:

@@ -15,6 +15,8 @@ from tests.tones import DURATION_MS
 
 vocafuse = pytest.importorskip("vocafuse", reason="the SDK is not installed: pip install vocafuse")
 
+pytestmark = pytest.mark.surface("vocafuse")
+
 WAV = file_of("wav", channels())
 TEXT = " ".join(said_in_turn())
 
@@ -35,6 +37,10 @@ async def ask(call: Callable[..., Found], *given: Any, **named: Any) -> Found:
     return await asyncio.to_thread(call, *given, **named)
 
 
+@pytest.mark.shows("recordings kept, listed, deleted")
+@pytest.mark.shows("words with times")
+@pytest.mark.shows("short-lived tokens")
+@pytest.mark.shows("language found out")
 async def test_from_a_browser_to_words(server: RealServer, base: str) -> None:
     """The app makes a token, its page sends a recording with it, the app reads it back and deletes it."""
     made = await ask(vocafuse.AccessToken(KEY, KEY, "user_7", base_url=base), expires_in=600)
@@ -59,6 +65,7 @@ async def test_from_a_browser_to_words(server: RealServer, base: str) -> None:
         await ask(recordings.get, recording_id)
 
 
+@pytest.mark.shows("faults in its shape")
 async def test_exceptions(server: RealServer, base: str) -> None:
     """Each of the SDK's own, for what would raise it there."""
     recordings = client(base).recordings

@@ -16,6 +16,8 @@ from tests.real_server import KEY, RealServer, hear_tones, real_server
 from tests.recorded import channels, file_of, said_in_turn
 from tests.tones import HeldEngine
 
+pytestmark = pytest.mark.surface("vocafuse")
+
 WAV = file_of("wav", channels())
 LARGE = file_of("wav", np.tile(channels(), (1, 14)))
 """More than one part."""
@@ -31,6 +33,8 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+@pytest.mark.shows("uploads from browsers")
+@pytest.mark.shows("a file")
 async def test_parts_side_by_side(server: RealServer) -> None:
     """They may come in any order, and twice; the last one to come begins the work, and nothing else does."""
     token = await token_of(server)

@@ -17,6 +17,8 @@ from bridge.model.events import TranscriptFinal, TranscriptPartial
 from bridge.model.stream import Leg
 from bridge.model.words import Word
 
+pytestmark = pytest.mark.surface("assemblyai")
+
 RAW = {"sample_rate": "8000"}
 
 
@@ -78,6 +80,9 @@ def test_words_without_times_are_spread_out() -> None:
     assert [(word.start_ms, word.end_ms) for word in found] == [(1000, 1200), (1200, 1600)]
 
 
+@pytest.mark.shows("keywords")
+@pytest.mark.shows("language choice")
+@pytest.mark.shows("endpointing", differs="silence alone, as long as `max_turn_silence` or `min_turn_silence` says")
 def test_what_a_client_chooses_reaches_the_call() -> None:
     """Its languages, its words to expect, its silence, its sensitivity."""
     asked = begin(language_code="de", keyterms_prompt='["Zug","Bahn"]', min_turn_silence="300", vad_threshold="0.7")

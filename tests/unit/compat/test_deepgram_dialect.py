@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from multidict import MultiDict
 
 from bridge.compat.deepgram.live import DeepgramLive
 from bridge.compat.dialogue import Begin, Finish
 from bridge.errors import CarrierProtocolError, StoreError
+
+pytestmark = pytest.mark.surface("deepgram")
 
 RAW = {"encoding": "linear16", "sample_rate": "8000"}
 
@@ -32,6 +35,8 @@ def test_faults_have_deepgrams_codes() -> None:
     assert (theirs.code, ours.code) == (1008, 1011)
 
 
+@pytest.mark.shows("keywords")
+@pytest.mark.shows("language choice")
 def test_what_a_client_chooses_reaches_the_call() -> None:
     """Its language, its words to expect without their weights, its silence; partials only when they are shown."""
     [begin] = dialect(language="de-CH", keywords="Zug:2", endpointing="300", tag="x").opened()

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from bridge.compat.openai.items import Items
 from bridge.compat.openai.session import Session
 from bridge.model.events import (
@@ -19,6 +21,8 @@ from bridge.model.events import (
     TranscriptFinal,
 )
 from bridge.model.stream import Leg
+
+pytestmark = pytest.mark.surface("openai")
 
 
 def started(at_ms: int) -> Body:
@@ -100,6 +104,9 @@ def test_a_commit_takes_what_was_said_before_it() -> None:
     assert seconds == [1.0, 1.5]
 
 
+@pytest.mark.shows("keywords")
+@pytest.mark.shows("endpointing")
+@pytest.mark.shows("language choice")
 def test_what_a_session_asks_for_reaches_the_call() -> None:
     """Language, words to expect, silence, sensitivity; what is not given stays as it was."""
     first = Session().updated(

@@ -12,6 +12,8 @@ from bridge.compat.smallest.live import SmallestLive
 from bridge.compat.smallest.wording import Wording
 from bridge.errors import StoreError
 
+pytestmark = pytest.mark.surface("smallest")
+
 
 def dialect(**query: str) -> SmallestLive:
     return SmallestLive(MultiDict(query), session_id="s1", model="base")
@@ -23,6 +25,9 @@ def test_a_silent_client_is_let_go() -> None:
     assert [wish.code for wish in dialect().quiet(30.0) if isinstance(wish, Finish)] == [1000]
 
 
+@pytest.mark.shows("keywords")
+@pytest.mark.shows("endpointing")
+@pytest.mark.shows("language choice")
 def test_what_a_client_chooses_reaches_the_call() -> None:
     """Its language, its words to expect without their weights, its silence and its sensitivity."""
     query = {"language": "hi", "keywords": "Zug:2,Bahn", "endpointing_timeout": "300", "vad_threshold": "0.6"}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from bridge.compat.dialogue import Begin, Finish, Say
 from bridge.compat.speechmatics.live import SpeechmaticsLive
 from bridge.compat.speechmatics.results import transcript
 from bridge.errors import CapacityError
 from bridge.model.words import Word
+
+pytestmark = pytest.mark.surface("speechmatics")
 
 
 def started(**config: object) -> SpeechmaticsLive:
@@ -37,6 +41,9 @@ def test_punctuation_is_a_result_of_its_own() -> None:
     assert results[0]["alternatives"][0]["language"] == "en"
 
 
+@pytest.mark.shows("keywords")
+@pytest.mark.shows("endpointing")
+@pytest.mark.shows("language choice")
 def test_what_a_client_chooses_reaches_the_call() -> None:
     """Its language, its words to expect, the silence that ends an utterance; partials only when they are shown."""
     live = SpeechmaticsLive(session_id="s1", model="base")

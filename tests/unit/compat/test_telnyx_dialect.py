@@ -9,6 +9,8 @@ from bridge.compat.dialogue import Begin, Finalise, Finish, Hear
 from bridge.compat.telnyx.live import TelnyxLive
 from bridge.compat.telnyx.parameters import ENGINES, check_engine
 
+pytestmark = pytest.mark.surface("telnyx")
+
 
 def dialect(**query: str) -> TelnyxLive:
     return TelnyxLive(MultiDict(query), session_id="s1", model="base")
@@ -25,6 +27,9 @@ def test_a_pause_in_the_bytes_is_an_end_of_speech() -> None:
     assert [wish.code for wish in live.quiet(10.0) if isinstance(wish, Finish)] == [1000]
 
 
+@pytest.mark.shows("keywords")
+@pytest.mark.shows("endpointing")
+@pytest.mark.shows("language choice")
 def test_what_a_client_chooses_reaches_the_call() -> None:
     """Its language, its words to expect, its silence; partials only when they are shown."""
     [begin] = dialect(language="de-DE", keywords="Zug,Bahn:3", endpointing="300", interim_results="true").opened()
