@@ -201,6 +201,8 @@ class Call:
                 self._heard.put_nowait(KeyPressed(leg=leg, position=at, digit=digit))
             case Flush():
                 self._flush()
+                for ear in self._ears.values():
+                    await ear.hearing.room()
             case StreamStarted():
                 self._join(item)
             case StreamStopped(reason=reason):

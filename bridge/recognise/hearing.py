@@ -71,6 +71,9 @@ SHORTEST: Final = from_ms(100)
 BACKLOG: Final = 60 * SAMPLE_RATE
 """Speech a leg may have undecoded before it stops listening, which makes its carrier wait."""
 
+MOST_MARKS: Final = 1_000
+"""Marks a leg may have untold, before it stops listening."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HearingOptions:
@@ -128,13 +131,14 @@ class Hearing:
             self._wake()
 
     async def room(self) -> None:
-        """Returns when there is room for more: at once, unless a minute of speech is undecoded."""
+        """Returns when there is room for more: at once, unless a minute of speech or a thousand marks wait."""
         await self._room.wait()
 
     def mark(self, position: int) -> None:
         """Nothing is open: say so (`Flushed`) once all that was offered has been told."""
         self._marks.append((position, len(self._utterances)))
         self._tell_marks(0)
+        self._limit()
 
     def _tell_marks(self, concluded: int) -> None:
         self._marks = deque((position, left - concluded) for position, left in self._marks)
@@ -176,7 +180,7 @@ class Hearing:
 
     def _limit(self) -> None:
         waiting = sum(utterance.end - utterance.start for utterance in self._utterances)
-        if waiting > BACKLOG:
+        if waiting > BACKLOG or len(self._marks) > MOST_MARKS:
             self._room.clear()
         else:
             self._room.set()

@@ -14,8 +14,18 @@ from bridge.model.speech import SpeechAudio, SpeechBegan, SpeechOver
 from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment
 from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise.heard import AllHeard, Concluded, Heard, Supposed, Thinned, Undecoded, VoiceEnded, VoiceStarted
-from bridge.recognise.hearing import BACKLOG, CUT_WAITS_MS, Hearing, HearingOptions
+from bridge.recognise.heard import (
+    AllHeard,
+    Concluded,
+    Flushed,
+    Heard,
+    Supposed,
+    Thinned,
+    Undecoded,
+    VoiceEnded,
+    VoiceStarted,
+)
+from bridge.recognise.hearing import BACKLOG, CUT_WAITS_MS, MOST_MARKS, Hearing, HearingOptions
 from bridge.recognise.pace import BRISK_LONGEST, LONGEST
 from bridge.recognise.utterance import TRAIL
 from tests.clock import VirtualClock
@@ -430,6 +440,22 @@ async def test_a_leg_far_behind_makes_its_carrier_wait(open_line: OpenLine, engi
     await line.clock.advance(1100.0)
     assert waiting.done()
     assert len(line.heard(Segment)) == 9
+
+
+async def test_marks_without_end_make_the_carrier_wait(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """Behind speech that is not decoded yet they wait, up to a bound; once it is told, so are they, each of them."""
+    engine.takes_s = 10.0
+    line = await open_line(partials=False)
+    await line.say(11)
+    await line.stop()
+    for _ in range(MOST_MARKS + 1):
+        line.hearing.mark(line.position)
+    waiting = asyncio.create_task(line.hearing.room())
+    await line.clock.settle()
+    assert not waiting.done()
+    await line.clock.advance(20.0)
+    assert waiting.done()
+    assert len(line.heard(Flushed)) == MOST_MARKS + 1
 
 
 async def test_keywords_and_numbering_are_passed_on(open_line: OpenLine, engine: ScriptedEngine) -> None:
