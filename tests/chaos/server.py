@@ -44,6 +44,10 @@ class Mortal:
     def spool(self) -> Path:
         return self.folder / "spool"
 
+    @property
+    def lives(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
     async def start(self) -> None:
         """Returns once calls may come."""
         environment = {

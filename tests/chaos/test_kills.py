@@ -1,6 +1,7 @@
 """The real thing killed at random moments: process, database, disk, recogniser, carrier and receiver are all real.
 
-`make chaos KILLS=50` does it fifty times; `SEED` says where each kill falls.
+`make chaos KILLS=50` does it fifty times, to one server after the other over the same files; `SEED` says where each kill
+falls.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from bridge.bench.normalise import normalise
 from bridge.bench.score import align
@@ -33,17 +34,20 @@ from tests.chaos.server import Mortal
 from tests.fixture_calls import FixtureCall, fixture_call
 from tests.receiver import SECRET, Receiver, receiving
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 KILLS: Final = int(os.environ.get("KILLS", "2"))
 SEED: Final = int(os.environ.get("SEED", "4"))
 LATEST_S: Final = 10.0 if KILLS < 10 else 30.0
 """A kill falls before this; the call lasts 27.5 s, so late ones hit it at its end and behind."""
 
-UNSAFE_MS: Final = 350
-"""What may not have reached the disk: the spool's quarter of a second, and 100 ms on the way through the machine."""
+UNWRITTEN_MS: Final = 250
+"""What may not have reached the disk: the spool's quarter of a second."""
+ON_ITS_WAY_MS: Final = 100
+"""And what is on its way through a machine that has time for it."""
 PATIENCE_S: Final = 60.0
 RECOVERED_WITHIN_S: Final = 10.0
+"""Where others want no processor."""
 MISHEARD: Final = 0.06
 """The share of reference words that the model loses on this call however it is heard."""
 
@@ -51,16 +55,16 @@ CALL: Final = fixture_call("questions")
 NUMBERS: Final = count(1)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving(SystemClock()) as receiver:
         yield receiver
 
 
-@pytest.fixture
-async def server(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Mortal]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def only_server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> AsyncIterator[Mortal]:
     server = Mortal(
-        tmp_path,
+        tmp_path_factory.mktemp("mortal"),
         {
             "CALLBRIDGE_WEBHOOK_URL": receiver.url,
             "CALLBRIDGE_WEBHOOK_SECRET": SECRET,
@@ -69,10 +73,27 @@ async def server(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Mortal]:
             "CALLBRIDGE_DRAIN_GRACE_S": "1",
         },
     )
-    await server.start()
     yield server
     server.signal(signal.SIGKILL)
     await server.gone()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def server(only_server: Mortal) -> Mortal:
+    """It lives: the one that the test before has started, or a new one over the same files."""
+    if not only_server.lives:
+        await only_server.start()
+    return only_server
+
+
+def crowd() -> float:
+    """How many want each processor: everything takes so many times as long as it does alone. At least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def unsafe_ms() -> float:
+    """The last moment before a kill, which is not promised."""
+    return UNWRITTEN_MS + ON_ITS_WAY_MS * crowd()
 
 
 async def place(server: Mortal, report: CallReport, call_id: str) -> None:
@@ -88,7 +109,7 @@ def sent_ms(report: CallReport) -> int:
 
 async def completed(receiver: Receiver, call_id: str) -> dict[str, Any]:
     """The call's webhook, once it has come."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_S * crowd()):
         while True:
             for seen in receiver.seen:
                 if seen.message["data"]["call_id"] == call_id:
@@ -113,12 +134,14 @@ def check_words(call: FixtureCall, data: dict[str, Any], until_ms: int) -> None:
         assert lost <= 1 + MISHEARD * len(said), f"{lost} words of the {leg} are lost: {said} {heard}"
 
 
-async def check_call(server: Mortal, receiver: Receiver, call_id: str, report: CallReport, reasons: set[str]) -> None:
+async def check_call(
+    server: Mortal, receiver: Receiver, call_id: str, report: CallReport, reasons: set[str], *, unsafe: float
+) -> None:
     heard_ms = sent_ms(report)
     data = await completed(receiver, call_id)
     assert data["reason"] in reasons
-    assert heard_ms - UNSAFE_MS <= data["duration_ms"] <= heard_ms + 100
-    check_words(CALL, data, heard_ms - UNSAFE_MS)
+    assert heard_ms - unsafe <= data["duration_ms"] <= heard_ms + 100
+    check_words(CALL, data, round(heard_ms - unsafe))
     events = await server.events(call_id)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert [event["type"] for event in events].count("call.ended") == 1
@@ -135,17 +158,20 @@ async def test_kill_9(server: Mortal, receiver: Receiver, kill: int, record_prop
     report = CallReport(encode(CALL.audio, TwilioSide.media_format, frame_ms=20))
     placing = asyncio.create_task(place(server, report, call_id))
     await asyncio.sleep(at_s)
+    unsafe = unsafe_ms()
     server.signal(signal.SIGKILL)
     await server.gone()
     await asyncio.wait_for(placing, PATIENCE_S)
     await server.start()
     began = time.monotonic()
     ended = {"hangup", "recovered"} if sent_ms(report) >= CALL.reference["duration_ms"] else {"recovered"}
-    await check_call(server, receiver, call_id, report, ended)
+    await check_call(server, receiver, call_id, report, ended, unsafe=unsafe)
     took_s = time.monotonic() - began
     record_property("recovered_s", took_s)
-    print(f"killed at {at_s:.2f} s, {sent_ms(report)} ms sent, webhook {took_s:.2f} s after the start")  # noqa: T201
-    assert took_s < RECOVERED_WITHIN_S
+    print(  # noqa: T201
+        f"killed at {at_s:.2f} s, {sent_ms(report)} ms sent, webhook {took_s:.2f} s after the start, {crowd():.1f} a processor"
+    )
+    assert took_s < RECOVERED_WITHIN_S * crowd()
     assert await asyncio.to_thread(spooled, server) == []
 
 
@@ -162,7 +188,7 @@ async def test_sigterm(server: Mortal, receiver: Receiver, signals: int) -> None
     assert await asyncio.wait_for(server.gone(), PATIENCE_S) == 0
     await asyncio.wait_for(placing, PATIENCE_S)
     await server.start()
-    await check_call(server, receiver, call_id, report, {"drained"})
+    await check_call(server, receiver, call_id, report, {"drained"}, unsafe=unsafe_ms())
     assert await asyncio.to_thread(spooled, server) == []
 
 
