@@ -162,8 +162,8 @@ class World:
 
     # -- what the composition root is given ------------------------------------------------------------------------
 
-    async def open_store(self, _url: str, cipher: Cipher, clock: Any) -> SqlStore:
-        store = SqlStore(SimDatabase(self), cipher, clock)
+    async def open_store(self, _url: str, cipher: Cipher, clock: Any, *, node: str | None = None) -> SqlStore:
+        store = SqlStore(SimDatabase(self), cipher, clock, node)
         await store.check_cipher()
         return store
 
