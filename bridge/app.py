@@ -22,6 +22,7 @@ from bridge.deliver.journal import Journal
 from bridge.deliver.webhooks import Webhooks
 from bridge.engine_metrics import engine_metrics
 from bridge.errors import EngineError, SetupError, StoreError
+from bridge.known_voices import KnownVoices
 from bridge.live_events import live_events
 from bridge.metrics import LOOP_LAG
 from bridge.model.call_key import CallKey
@@ -111,6 +112,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             await asyncio.to_thread(speaker_model)
         voices = CampPlusEncoder(speaker_model)
         stack.callback(voices.close)
+        known = KnownVoices(store, voices, clock, model=settings.speaker_model) if settings.known_voices else None
 
         calls = Calls(
             engine=engine,
@@ -125,6 +127,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             spool=spool,
             voices=voices,
             diarize=settings.diarize,
+            known=known.of if known is not None else None,
         )
         stack.push_async_callback(_settle, calls)
         transcriptions = Transcriptions(
@@ -139,6 +142,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
                 language=None if settings.language == "auto" else settings.language,
                 segmenter=partial(Segmenter, SegmenterOptions(hangover_ms=settings.speech_hangover_ms)),
                 voices=voices,
+                known=known.of if known is not None else None,
                 most_waiting=settings.recordings_waiting,
             ),
         )
@@ -179,6 +183,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             transcriber=transcriptions,
             auth=Auth(settings=settings, keys=store, signer=TokenSigner(signing, clock)),
             forget=_forgetting(settings.spool_dir),
+            known_voices=known,
             checks={
                 "database": partial(_check_store, store, journal),
                 "engine": partial(_check_engine, engine),

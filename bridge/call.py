@@ -30,7 +30,7 @@ from bridge.model.events import (
 )
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
 from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
-from bridge.naming import Naming
+from bridge.naming import Known, Naming, nobody_known
 from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.recognise.heard import (
     AllHeard,
@@ -89,6 +89,7 @@ class CallOptions:
     """Speech that goes on for longer is told in pieces; None leaves that to the engine."""
     voices: VoiceEncoder | None = None
     """Tells the speakers of a leg apart; None does not."""
+    known: Known = nobody_known
     told: Mapping[Leg, Told] = field(default_factory=dict)
     """Of a call that is taken up again: its items come from the beginning, its words go on behind this."""
 
@@ -115,6 +116,7 @@ class Call:
         """Bounded by `listen`, which goes no further while too much is undecoded or untold."""
         self._told = asyncio.Event()
         self._told_ms = max((told.until_ms for told in options.told.values()), default=0)
+        self._known = options.known
         self._ears = self._open_ears(engine, options)
         self._ending = CallEnded(reason="closed", duration_ms=0)
         self.ended = asyncio.Event()
@@ -140,7 +142,13 @@ class Call:
         if voices is None:
             return None
         return Naming(
-            leg, voices, self._clock, self._heard, first_segment=hearing.first_segment, told_ms=hearing.told_ms
+            leg,
+            voices,
+            self._clock,
+            self._heard,
+            first_segment=hearing.first_segment,
+            told_ms=hearing.told_ms,
+            known=self._known,
         )
 
     @property

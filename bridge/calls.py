@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from bridge.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_STARTED
 from bridge.model.call_key import CallKey
 from bridge.model.limits import within
 from bridge.model.stream import Leg, StreamItem, StreamStarted
+from bridge.naming import KnownOf, nobody_known
 from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.speech.segmenter import SegmenterOptions
 from bridge.spool.record import Header
@@ -78,9 +80,10 @@ class Calls:
         spool: Spool | None = None,
         voices: VoiceEncoder | None = None,
         diarize: bool = False,
+        known: KnownOf | None = None,
     ) -> None:
         """`resume_grace_s`: see `Line`. Without a spool, a crash loses the calls in progress. `voices` tells speakers
-        apart in calls that ask for it, and with `diarize` in all that do not say.
+        apart in calls that ask for it, and with `diarize` in all that do not say; `known` gives a tenant's own.
         """
         self._engine = engine
         self._sink = sink
@@ -94,6 +97,7 @@ class Calls:
         self._spool = spool
         self._voices = voices
         self._diarize = diarize
+        self._known = known
         self._active: dict[CallKey, _Active] = {}
         self._reserved: set[CallKey] = set()
         """Calls that an earlier process has left."""
@@ -152,7 +156,7 @@ class Calls:
 
         `sink` has the call open. It takes nobody's room: partials and turns, which nobody waits for, are left out.
         """
-        options = replace(self._options(started), partials=False, turns=None, told=told)
+        options = replace(self._options(started, key.tenant), partials=False, turns=None, told=told)
         call = Call(key, started, engine=self._engine, sink=sink, clock=self._clock, options=options)
         with structlog.contextvars.bound_contextvars(call_id=key.call_id):
             async with asyncio.TaskGroup() as tasks:
@@ -211,12 +215,12 @@ class Calls:
             engine=self._engine,
             sink=self._sink,
             clock=self._clock,
-            options=self._options(started),
+            options=self._options(started, key.tenant),
         )
         self._sink.open(key)
         return call
 
-    def _options(self, started: StreamStarted) -> CallOptions:
+    def _options(self, started: StreamStarted, tenant: str) -> CallOptions:
         language = started.parameters.get("language", "").strip().lower().split("-")[0]
         keywords = [word.strip() for word in started.parameters.get("keywords", "").split(",")]
         turns = turn_options(started.parameters)
@@ -228,6 +232,7 @@ class Calls:
             partials=started.parameters.get("partials", "") != "off",
             segment_ms=_whole_ms(within(started.parameters.get("segment_ms"), *SEGMENT_MS)),
             voices=self._voices if _switched(started.parameters.get("diarize"), self._diarize) else None,
+            known=nobody_known if self._known is None else partial(self._known, tenant),
         )
 
     async def _tell(self, call: Call, tape: Tape | None) -> None:

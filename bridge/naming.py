@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from bridge.errors import BridgeError
 from bridge.model.frame import from_ms
+from bridge.model.likeness import Vector
 from bridge.model.speech import Speech
 from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment
@@ -34,6 +35,18 @@ MOST_WAITING: Final = 120
 """Windows, half a minute of speech and more. When the encoder is further behind, the oldest are not heard."""
 
 
+Known: TypeAlias = Callable[[], Awaitable[Mapping[str, Vector]]]
+"""Directions of voices that have a name of their own."""
+
+
+KnownOf: TypeAlias = Callable[[str], Awaitable[Mapping[str, Vector]]]
+"""The same of a tenant."""
+
+
+async def nobody_known() -> Mapping[str, Vector]:
+    return {}
+
+
 class Naming:
     """One leg. `inbox` takes what its hearing tells."""
 
@@ -46,7 +59,9 @@ class Naming:
         *,
         first_segment: int = 1,
         told_ms: int = 0,
+        known: Known,
     ) -> None:
+        """`known` is asked once."""
         self.inbox: asyncio.Queue[Heard] = asyncio.Queue()
         self._leg = leg
         self._encoder = encoder
@@ -57,6 +72,7 @@ class Naming:
         self._waiting: deque[VoiceWindow] = deque()
         self._changed = asyncio.Event()
         self._closed = False
+        self._known = known
 
     def offer(self, speech: Sequence[Speech]) -> None:
         """What the segmenter found, in order."""
@@ -85,6 +101,7 @@ class Naming:
     async def _listen(self) -> None:
         """Hear voices, as long as that works: a leg without names is still told."""
         try:
+            self._diarizer.know(await self._known())
             while await self._next():
                 window = self._waiting[0]
                 voice = await self._encoder.embed(window.samples)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from bridge.model.call_key import CallKey
 from bridge.model.events import Body, Event
 from bridge.model.frame import Samples
+from bridge.model.known_voice import KnownVoice
 from bridge.model.likeness import Likeness, Vector
 from bridge.model.recordings import Job, Order
 from bridge.model.records import (
@@ -390,7 +391,23 @@ class KeyStore(Protocol):
         ...
 
 
-class Store(CallStore, NodeStore, Outbox, EndpointStore, KeyStore, Protocol):
+class VoiceStore(Protocol):
+    """Enrolled voices."""
+
+    async def create_voice(self, voice: KnownVoice) -> None:
+        """Raises ConflictError when the tenant has one of that name."""
+        ...
+
+    async def voices(self, tenant: str) -> Sequence[KnownVoice]:
+        """Oldest first."""
+        ...
+
+    async def delete_voice(self, tenant: str, voice_id: str) -> None:
+        """Raises NotFoundError."""
+        ...
+
+
+class Store(CallStore, NodeStore, Outbox, EndpointStore, KeyStore, VoiceStore, Protocol):
     """One database fills all of them, so that a call's end and its deliveries share a transaction."""
 
     async def ping(self) -> None:

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     compute_type: str = Field("auto", description="auto (int8 on a CPU, float16 on a GPU) or any CTranslate2 type")
     language: str = Field("auto", description="a Whisper language code, or auto: found once a leg, then held")
     diarize: bool = Field(False, description="whether speakers of one leg are told apart in calls that do not say")
+    known_voices: bool = Field(
+        False, description="whether voices may be enrolled (`POST /v1/speakers`), so that transcripts carry names"
+    )
     speaker_model: str = Field("campplus", description="what tells speakers apart: campplus, or an ONNX file like it")
     spool_dir: Path = Field(Path("var/spool"), description="where audio is kept until its call is delivered")
     allow_private_urls: str = Field(

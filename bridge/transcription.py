@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,10 +21,12 @@ from bridge.errors import (
     UnreadableRecordingError,
 )
 from bridge.model.events import CallEnded
+from bridge.model.likeness import Vector
 from bridge.model.recordings import Job, JobStatus, Order
 from bridge.model.records import CallRecord
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
+from bridge.naming import KnownOf
 from bridge.ports import CallStore, Clock, Engine, EventSink, Urgency, VoiceEncoder
 from bridge.recordings.file import Recording, look
 from bridge.recordings.telling import Telling
@@ -49,6 +51,8 @@ class TranscriptionOptions:
     language: str | None
     """Where an order names none; None: found once a leg, then held."""
     segmenter: Callable[[], Segmenter] = lambda: Segmenter(SegmenterOptions())
+    known: KnownOf | None = None
+    """Voices of a tenant that have a name of their own."""
     voices: VoiceEncoder | None = None
     """Tells speakers apart for orders that ask for it."""
     windows_at_once: int = 8
@@ -184,6 +188,7 @@ class Transcription:
             urgency=Urgency.RECORDING,
             at_once=means.options.windows_at_once,
             voices=means.options.voices if order.diarize else None,
+            known=await self._known(),
             done=done,
         )
         await tell_transcript(
@@ -196,6 +201,17 @@ class Transcription:
             progress=progress,
         )
         await telling.end(CallEnded(reason="closed", duration_ms=recording.duration_ms))
+
+    async def _known(self) -> Mapping[str, Vector]:
+        """A store that is away leaves speakers without names of their own: the words do not wait for those."""
+        known = self._means.options.known
+        if known is None or not self.order.diarize:
+            return {}
+        try:
+            return await known(self.order.tenant)
+        except StoreError as error:
+            log.warning("known voices cannot be read", reason=error.message)
+            return {}
 
     def _look(self) -> Recording:
         path = self.shelved.audio

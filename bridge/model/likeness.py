@@ -25,6 +25,8 @@ class Likeness:
     """A window as like a group of windows as this belongs to it."""
     same: float
     """Groups as alike as this are one voice."""
+    known: float
+    """A speaker as like an enrolled voice as this is its owner."""
     least_ms: int
     """A voice heard for less than this is no speaker yet: noise, laughter, two at once."""
 

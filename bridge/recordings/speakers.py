@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from bridge.model.likeness import Vector
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
 from bridge.ports import VoiceEncoder
@@ -28,9 +29,17 @@ class Before:
 class Speakers:
     """All legs of one recording."""
 
-    def __init__(self, encoder: VoiceEncoder, legs: Sequence[Leg], before: Mapping[Leg, Before]) -> None:
+    def __init__(
+        self,
+        encoder: VoiceEncoder,
+        legs: Sequence[Leg],
+        before: Mapping[Leg, Before],
+        known: Mapping[str, Vector],
+    ) -> None:
         self._encoder = encoder
         self._diarizers = {leg: self._diarizer(before.get(leg, Before())) for leg in legs}
+        for diarizer in self._diarizers.values():
+            diarizer.know(known)
 
     def _diarizer(self, before: Before) -> Diarizer:
         return Diarizer(self._encoder.likeness, first_segment=before.segment + 1, told_ms=before.until_ms)

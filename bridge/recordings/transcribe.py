@@ -12,7 +12,7 @@ from typing import Final
 
 from bridge.errors import BridgeError, EngineError
 from bridge.model.frame import from_ms, to_ms
-from bridge.model.likeness import Likeness
+from bridge.model.likeness import Likeness, Vector
 from bridge.model.speech import Speech
 from bridge.model.stream import Leg
 from bridge.model.words import Segment
@@ -75,6 +75,8 @@ class TranscribeOptions:
     """Windows in work at a time; those that wait to be decoded together are among them."""
     voices: VoiceEncoder | None = None
     """Tells the speakers of a leg apart; None does not."""
+    known: Mapping[str, Vector] = field(default_factory=dict)
+    """Directions of voices that have a name of their own."""
     done: Mapping[Leg, Done] = field(default_factory=dict)
     """Of a recording that is taken up again: it is cut as before, and its words go on behind this."""
 
@@ -296,7 +298,7 @@ def _speakers(recording: Recording, options: TranscribeOptions) -> Speakers | No
     if options.voices is None:
         return None
     before = {leg: Before(segment=done.segment, until_ms=done.until_ms) for leg, done in options.done.items()}
-    return Speakers(options.voices, recording.legs, before)
+    return Speakers(options.voices, recording.legs, before, options.known)
 
 
 _Step = tuple[int, list[Window], Mapping[Leg, list[VoiceWindow]]]

@@ -10,7 +10,7 @@ named again; when the leg is over, all windows are compared with each other and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.model.frame import SAMPLE_RATE, from_ms
@@ -63,6 +63,10 @@ class Diarizer:
     def heard_until(self) -> int:
         """Samples: behind the last window heard."""
         return self._timeline.end
+
+    def know(self, voices: Mapping[str, Vector]) -> None:
+        """Directions of voices that have a name of their own. Before the first window."""
+        self._voices.known = voices
 
     def hear(self, window: VoiceWindow, voice: Vector) -> list[Renamed]:
         """A window's voice, and what that changes for segments that have been told."""

@@ -19,7 +19,7 @@ from bridge.speakers.campplus import LONGEST_FRAMES
 from bridge.speakers.fbank import fbank
 from bridge.speakers.grouping import directions
 
-LIKENESS: Final = Likeness(window_ms=1000, hop_ms=500, join=0.6, same=0.55, least_ms=1500)
+LIKENESS: Final = Likeness(window_ms=1000, hop_ms=500, join=0.6, same=0.55, known=0.65, least_ms=1500)
 """Measured on telephone speech: docs/speakers.md."""
 
 

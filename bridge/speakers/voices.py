@@ -14,10 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.model.likeness import Likeness, Vector
-from bridge.speakers.grouping import Labels, absorb, agglomerate, directions, grouped, nearest
+from bridge.speakers.grouping import Labels, Vectors, absorb, agglomerate, directions, grouped, nearest, totals
 
 MOST_GROUPS: Final = 48
 """Of one leg: the two most alike are joined when there are more."""
+
+
+KNOWN_AFTER_S: Final = 3.0
+"""How much of a speaker must be heard before a known voice is seen in it."""
 
 
 class Voices:
@@ -33,6 +37,8 @@ class Voices:
         """Of each window."""
         self._kept: list[npt.NDArray[np.float16]] = []
         self._weights: list[float] = []
+        self.known: Mapping[str, Vector] = {}
+        """Voices that have a name of their own."""
 
     def hear(self, voice: Vector, seconds: float) -> bool:
         """A window says so much that no other did. True when an earlier window's speaker is another one now."""
@@ -60,14 +66,8 @@ class Voices:
         labels = grouped(vectors, join=self._likeness.join, same=self._likeness.same)
         labels = nearest(vectors, absorb(vectors, weights, labels, self._likeness.least_ms / 1000))
         held = [self.speaker(window) if keep_names else None for window in range(len(vectors))]
-        names = _matched(labels, held, weights)
+        names = _matched(labels, held, weights, self._recognised(vectors, labels, weights))
         return [names[int(label)] for label in labels]
-
-    def centre(self, name: str) -> Vector:
-        """The direction of all that a speaker was heard saying."""
-        own = [total for total, named in zip(self._sums, self._names, strict=True) if named == name]
-        found: Vector = directions(np.sum(own, axis=0, keepdims=True))[0]
-        return found
 
     def _place(self, voice: Vector, seconds: float) -> None:
         if self._sums:
@@ -99,17 +99,37 @@ class Voices:
     def _name(self) -> None:
         sums, seconds = np.array(self._sums), np.array(self._seconds, np.float32)
         labels = absorb(sums, seconds, agglomerate(sums, self._likeness.same), self._likeness.least_ms / 1000)
-        names = _matched(labels, self._names, seconds)
+        names = _matched(labels, self._names, seconds, self._recognised(sums, labels, seconds))
         self._names = [names[int(label)] for label in labels]
 
+    def _recognised(self, sums: Vectors, labels: Labels, weights: npt.NDArray[np.float32]) -> dict[int, str]:
+        """Labels that are a known voice, each the one it is most like."""
+        if not self.known:
+            return {}
+        names = list(self.known)
+        alike = directions(totals(sums, labels)) @ np.array([self.known[name] for name in names]).T
+        alike[np.bincount(labels, weights) < KNOWN_AFTER_S] = -1
+        found: dict[int, str] = {}
+        for place in np.argsort(-alike, axis=None):
+            label, number = divmod(int(place), len(names))
+            if alike[label, number] < self._likeness.known:
+                break
+            if label not in found and names[number] not in found.values():
+                found[label] = names[number]
+        return found
 
-def _matched(labels: Labels, held: Sequence[str | None], weights: npt.NDArray[np.float32]) -> Mapping[int, str]:
-    """A name for each label: the one that most of it has been known by, each given once; else a new one."""
+
+def _matched(
+    labels: Labels, held: Sequence[str | None], weights: npt.NDArray[np.float32], recognised: Mapping[int, str]
+) -> Mapping[int, str]:
+    """A name for each label: a known voice's; else the one that most of it has been known by, each given once; else a
+    new one.
+    """
     claims: dict[tuple[str, int], float] = {}
     for label, name, weight in zip(labels, held, weights, strict=True):
         if name is not None:
             claims[name, int(label)] = claims.get((name, int(label)), 0.0) + float(weight)
-    names: dict[int, str] = {}
+    names = dict(recognised)
     for name, label in sorted(claims, key=lambda claim: (-claims[claim], claim)):
         if label not in names and name not in names.values():
             names[label] = name

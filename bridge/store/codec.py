@@ -7,6 +7,7 @@ import json
 from typing import Any, Protocol
 
 from bridge.model.events import Event, body_from_dict, body_to_dict
+from bridge.model.known_voice import KnownVoice
 from bridge.model.records import (
     ApiKey,
     Attempt,
@@ -106,6 +107,21 @@ def endpoint_of(row: Row, cipher: Cipher) -> Endpoint:
         **{f.name: row[f.name] for f in dataclasses.fields(Endpoint) if f.name not in {"events", "secrets"}},
         events=tuple(json.loads(row["events"])),
         secrets=tuple(json.loads(cipher.decrypt(row["secrets"]))),
+    )
+
+
+def voice_row(voice: KnownVoice, cipher: Cipher) -> dict[str, Any]:
+    return {
+        **{f.name: getattr(voice, f.name) for f in dataclasses.fields(voice)},
+        "direction": cipher.encrypt(dump(voice.direction)),
+    }
+
+
+def voice_of(row: Row, cipher: Cipher) -> KnownVoice:
+    """Raises SetupError when the direction was encrypted with another key."""
+    return KnownVoice(
+        **{f.name: row[f.name] for f in dataclasses.fields(KnownVoice) if f.name != "direction"},
+        direction=tuple(json.loads(cipher.decrypt(row["direction"]))),
     )
 
 

@@ -13,9 +13,10 @@ from bridge.store.endpoints import SqlEndpoints
 from bridge.store.keys import SqlKeys
 from bridge.store.migrate import migrate
 from bridge.store.outbox import SqlOutbox
+from bridge.store.voices import SqlVoices
 
 
-class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys):
+class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys, SqlVoices):
     """The `Store` port. Faults of the database are StoreError, and worth another try."""
 
     async def ping(self) -> None:

@@ -188,6 +188,19 @@ keys: Final = Table(
 )
 Index("ix_keys_tenant", keys.c.tenant)
 
+voices: Final = Table(
+    "voices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("direction", Text, nullable=False),  # encrypted
+    Column("speech_ms", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("tenant", "name"),
+)
+
 nodes: Final = Table(
     "nodes",
     metadata,

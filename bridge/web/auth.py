@@ -40,6 +40,8 @@ class Scope(StrEnum):
     UPLOAD = "upload"
     """Send recordings in under the token's own identity, and read those."""
     WEBHOOKS = "webhooks"
+    SPEAKERS = "speakers"
+    """Enrol and delete voices."""
     KEYS = "keys"
     TOKENS = "tokens"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from bridge.known_voices import KnownVoices
 from bridge.model.call_key import CallKey
 from bridge.ports import CallTaker, Clock, EventFeed, Store, Transcriber
 from bridge.settings import Settings
@@ -36,6 +37,8 @@ class Context:
     """By name, what `/readyz` asks."""
     advice: Mapping[str, Check] = field(default_factory=dict)
     """The same for what calls do without: `/readyz` says it, and stays ready."""
+    known_voices: KnownVoices | None = None
+    """None: voices are not enrolled here."""
     patience_s: float = 10
     """How long a live subscriber may take to accept one event before it is cut."""
     forget: Callable[[CallKey], Awaitable[None]] = _nothing_to_forget

@@ -94,13 +94,10 @@ def _operation(route: AnyRoute, schemas: Mapping[str, Any]) -> dict[str, Any]:
         found["requestBody"] = {"required": needed, "content": {"application/json": {"schema": _reference(route.body)}}}
     if route.form is not None:
         file = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-        found["requestBody"] = {
-            "required": True,
-            "content": {
-                "application/json": {"schema": _reference(route.form)},
-                "multipart/form-data": {"schema": {"allOf": [_reference(route.form), file]}},
-            },
-        }
+        content: dict[str, Any] = {"multipart/form-data": {"schema": {"allOf": [_reference(route.form), file]}}}
+        if "url" in route.form.model_fields:  # instead of the recording
+            content = {"application/json": {"schema": _reference(route.form)}, **content}
+        found["requestBody"] = {"required": True, "content": content}
     return found
 
 

@@ -105,7 +105,7 @@ class Route(Generic[Q, B]):
     faults: tuple[type[BridgeError], ...] = ()
     """What it may raise beyond what every route of its kind may."""
     form: type[BaseModel] | None = None
-    """What the handler reads itself: as JSON, or as a form with a recording in `file`."""
+    """What the handler reads itself: as a form with a recording in `file`, or as JSON that has its `url`."""
     takes: str | None = None
     """The media type of a body that is no JSON, which the handler reads itself."""
     in_document: bool = True

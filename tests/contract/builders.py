@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.model.known_voice import KnownVoice
 from bridge.model.records import Attempt, Delivery, Endpoint
 from bridge.ports import Outbox
 from tests.story import START
@@ -22,6 +23,18 @@ def an_endpoint(endpoint_id: str = "we_1", tenant: str = "acme", **changes: Any)
 
 def a_try(number: int = 1, at: float = START, status: int | None = 500, error: str | None = None) -> Attempt:
     return Attempt(number=number, at=at, status=status, error=error, duration_ms=12)
+
+
+def a_voice(voice_id: str = "spk_1", tenant: str = "acme", name: str = "Grace", at: float = START) -> KnownVoice:
+    return KnownVoice(
+        id=voice_id,
+        tenant=tenant,
+        name=name,
+        model="campplus",
+        direction=(0.6, -0.8, 1e-9),
+        speech_ms=12_345,
+        created_at=at,
+    )
 
 
 async def claimed(outbox: Outbox, now: float, **options: Any) -> list[Delivery]:

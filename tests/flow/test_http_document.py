@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from bridge.model.events import BODIES
 from bridge.web.openapi import document
 from bridge.web.server import TABLE
+from tests.contract.builders import a_voice
 from tests.http_server import HttpServer
 from tests.story import ended, final, named, partial, revised, segment, started
 from tests.whip_client import OFFER
@@ -64,6 +65,9 @@ EXAMPLES: Final = {
     "list_keys": Example(path="/v1/keys"),
     "revoke_key": Example(path="/v1/keys/{key}"),
     "create_token": Example(path="/v1/tokens", status=201, body={"identity": "desk", "scopes": ["calls:read"]}),
+    "enrol_speaker": Example(path="/v1/speakers", status=403),
+    "list_speakers": Example(path="/v1/speakers"),
+    "delete_speaker": Example(path="/v1/speakers/spk_1", status=204),
     "list_languages": Example(path="/v1/languages"),
     "announce_audiosocket": Example(
         path="/v1/audiosocket", status=201, body={"language": "en", "metadata": {"queue": "sales"}}
@@ -96,6 +100,7 @@ async def shop(http: HttpServer) -> HttpServer:
     await http.add_endpoint("we_1")
     await http.tell("one", started(note="x"), final(1, "hello there"), ended(), last_seq=0)
     await http.settle("one")
+    await http.store.create_voice(a_voice())
     order = {"url": "https://files.example.org/monday.mp3", "call_id": "two"}
     await http.json("POST", "/v1/transcriptions", status=202, json=order)
     return http

@@ -9,7 +9,7 @@ from bridge.speakers.grouping import directions
 from bridge.speakers.voices import MOST_GROUPS, Voices
 from tests.voices import voice
 
-LIKENESS = Likeness(window_ms=1000, hop_ms=500, join=0.8, same=0.6, least_ms=1000)
+LIKENESS = Likeness(window_ms=1000, hop_ms=500, join=0.8, same=0.6, known=0.8, least_ms=1000)
 
 
 def _between(one: int, other: int, share: float) -> Vector:
@@ -74,11 +74,6 @@ def test_the_whole_call_puts_an_early_mistake_right() -> None:
     assert voices.whole()[0] == voices.speaker(10)
 
 
-def test_a_speakers_direction_is_that_of_all_they_said() -> None:
-    voices = _heard(*[voice(4)] * 3, *[voice(2)] * 3)
-    assert voices.centre("S2") @ voice(2) > 0.99
-
-
 def test_a_name_that_nobody_has_any_more_is_given_again() -> None:
     voices = _heard(*[voice(1)] * 4, *[voice(2)] * 3)
     voices._names = ["S1", "S3"]
@@ -92,3 +87,27 @@ def test_a_call_that_nobody_has_followed_is_named_in_order() -> None:
     voices = _heard(*[voice(4)] * 3, *[voice(2)] * 3)
     voices._names = ["S7", "S1"]
     assert voices.whole(keep_names=False) == ["S1"] * 3 + ["S2"] * 3
+
+
+def test_a_known_voice_is_called_by_its_name_once_enough_of_it_is_heard() -> None:
+    voices = Voices(LIKENESS)
+    voices.known = {"Grace": voice(2), "Omar": voice(5)}
+    for _ in range(5):
+        voices.hear(voice(1), 0.5)
+    changed = [voices.hear(_between(2, 3, 0.8), 0.5) for _ in range(6)]
+    assert changed == [False, True, False, False, False, True]
+    assert _names(voices, 11) == ["S1"] * 5 + ["Grace"] * 6
+    assert voices.whole() == _names(voices, 11)
+
+
+def test_a_known_name_is_given_to_the_speaker_most_like_it_alone() -> None:
+    voices = Voices(LIKENESS)
+    voices.known = {"Grace": voice(2)}
+    like, more_like = 0.82 * voice(2) + 0.57 * voice(3), 0.86 * voice(2) - 0.51 * voice(3)
+    for _ in range(6):
+        voices.hear(like, 0.5)
+    assert set(_names(voices, 6)) == {"Grace"}
+    for _ in range(6):
+        voices.hear(more_like, 0.5)
+    assert set(_names(voices, 12)[:6]) in ({"S1"}, {"S2"})
+    assert set(_names(voices, 12)[6:]) == {"Grace"}
