@@ -110,7 +110,7 @@ class RtpStream:
         if self.audio is None:  # keys or noise, ahead of the first word
             return []
         if port.hearing is None:
-            port.hearing = RtpLeg(leg, self.audio, self._timeline)
+            port.hearing = RtpLeg((leg,), self.audio, self._timeline)
         return [*items, *port.hearing.receive(packet, payload, at_s)]
 
     def control(self, leg: Leg, datagram: bytes, source: Address, at_s: float) -> list[StreamItem]:

@@ -1,10 +1,10 @@
-"""One leg's RTP packets as its audio: in order, with what was lost named, silence where none was sent, and keys."""
+"""One source's RTP packets as audio: in order, with what was lost named, silence where none was sent, and keys."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.ingest.rtp_formats import Audio, Payload, Signal
@@ -72,11 +72,12 @@ class _Arrival:
 class RtpLeg:
     """Packets of one leg in, values out; `at_s` is any clock that never goes back. Nothing a packet holds is an error.
 
-    A synchronisation source (SSRC) that changes goes on in the same leg: a transfer, music on hold.
+    Of several legs in one payload (see MediaFormat) each gets every chunk and every gap. A synchronisation source
+    (SSRC) that changes goes on in the same leg: a transfer, music on hold.
     """
 
-    def __init__(self, leg: Leg, audio: Audio, timeline: Timeline) -> None:
-        self._leg = leg
+    def __init__(self, legs: Sequence[Leg], audio: Audio, timeline: Timeline) -> None:
+        self._leg, *self._others = legs
         self._audio = audio
         self._timeline = timeline
         self._measure = open_decoder(audio.media_format.encoding, audio.media_format.sample_rate)
@@ -129,9 +130,9 @@ class RtpLeg:
         if self.ssrc is None:
             self.ssrc = packet.ssrc
         elif packet.ssrc != self.ssrc:
-            return self._another_source(arrival)
+            return self._of_all(self._another_source(arrival))
         self._candidate = None
-        return self._arrived(arrival)
+        return self._of_all(self._arrived(arrival))
 
     def resume(self) -> None:
         """The sender was on hold and goes on."""
@@ -139,6 +140,20 @@ class RtpLeg:
 
     def flush(self) -> list[StreamItem]:
         """All that waits."""
+        return self._of_all(self._settled())
+
+    def _of_all(self, items: list[StreamItem]) -> list[StreamItem]:
+        """What is said of the first leg, of all; but a key is pressed once."""
+        if not self._others:
+            return items
+        return [each for item in items for each in (item, *self._as_others(item))]
+
+    def _as_others(self, item: StreamItem) -> list[StreamItem]:
+        if not isinstance(item, MediaChunk | Discarded):
+            return []
+        return [replace(item, leg=leg) for leg in self._others]
+
+    def _settled(self) -> list[StreamItem]:
         return [*self._opened(), *self._in_order(self._order.flush())]
 
     # -- sources and order -----------------------------------------------------------------------------------------
@@ -157,7 +172,7 @@ class RtpLeg:
         if _ahead(candidate.packet.sequence, packet.sequence) not in {-1, 1}:
             return []
         self._candidate = None
-        items = self.flush()
+        items = self._settled()
         self._begin_source(packet.ssrc)
         return [*items, *self._arrived(candidate), *self._arrived(arrival)]
 

@@ -222,7 +222,7 @@ async def trickle(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 async def hang_up(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     sessions, wanted = ask.request.app[SESSIONS], ask.path("session")
     if not sessions.is_over(wanted, ask.tenant, ask.context.clock.monotonic()):
-        sessions.find(wanted, ask.tenant).end("hangup")
+        sessions.find(wanted, ask.tenant).hang_up()
     return web.Response(status=200)
 
 

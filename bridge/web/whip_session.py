@@ -12,7 +12,8 @@ from typing import Final
 import structlog
 
 from bridge.errors import CarrierError, CarrierFloodError, CarrierProtocolError, CarrierSilentError
-from bridge.ingest.rtp_track import RtpTrack
+from bridge.ingest.rtp_formats import Audio, Payload, Signal
+from bridge.ingest.rtp_leg import RtpLeg, Timeline
 from bridge.ingest.webrtc import RtpLine
 from bridge.ingest.whip import CARRIER, Agreed
 from bridge.metrics import MEDIA_MESSAGES
@@ -27,6 +28,13 @@ log = structlog.get_logger(__name__)
 
 MOST_WAITING: Final = 1500
 """Packets that wait for the call to take them, half a minute: UDP cannot be held back. The oldest go, and are gaps."""
+
+MOST_SOURCES: Final = 16
+"""A track that changes its source more often than this is none: every one costs memory beneath us."""
+
+
+LATE_S: Final = 0.1
+"""How long a publisher is heard that has asked for its end over HTTP: its last packets may come behind that."""
 
 
 class WhipSession:
@@ -47,18 +55,20 @@ class WhipSession:
         self._clock = clock
         self._settings = settings
         self._line = RtpLine(ice_servers, heard=self._hear, lost=self._lost)
-        self._track = RtpTrack(
-            agreed.legs,
-            clock_rate=agreed.codec.clock_rate,
-            payload_type=agreed.codec.payload_type,
-            keys=None if agreed.keys is None else agreed.keys.payload_type,
-        )
+        audio = Audio(agreed.media_format, agreed.codec.clock_rate)
+        self._payloads: dict[int, Payload] = {agreed.codec.payload_type: audio}
+        if agreed.keys is not None:
+            self._payloads[agreed.keys.payload_type] = Signal.KEYS
+        self._track = RtpLeg(agreed.legs, audio, Timeline())
+        self._sources: set[int] = set()
         self._allowance = Allowance(clock, rate=MESSAGES_A_SECOND, burst=MESSAGE_BURST)
         self._counted = MEDIA_MESSAGES.labels(CARRIER)
-        self._waiting: deque[RtpPacket] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[RtpPacket, float]] = deque(maxlen=MOST_WAITING)
+        """Each with when it came."""
         self._heard_at: float | None = None
         self._ending: str | None = None
         self._news = asyncio.Event()
+        self._hung_up = asyncio.Event()
 
     async def answer(self) -> str:
         """Open ports and say where they are. Whoever has asked for it runs the session, or closes it."""
@@ -74,7 +84,7 @@ class WhipSession:
             media_format=self.agreed.media_format,
             parameters=parameters,
         )
-        tasks = [asyncio.create_task(self._connect()), asyncio.create_task(self._watch())]
+        tasks = [asyncio.create_task(each) for each in (self._connect(), self._watch(), self._hear_out())]
         try:
             async with aclosing(self._items()) as items:
                 await calls.take(started, items, tenant=self.tenant)
@@ -93,6 +103,10 @@ class WhipSession:
         for candidate in candidates:
             await self._line.add_candidate(candidate)
 
+    def hang_up(self) -> None:
+        """The publisher asks for its end."""
+        self._hung_up.set()
+
     def end(self, reason: str) -> None:
         """The call is over, once what has come is heard. The first reason counts."""
         self._ending = self._ending or reason
@@ -110,17 +124,24 @@ class WhipSession:
             while True:
                 self._news.clear()
                 while self._waiting:
-                    for item in self._track.receive(self._waiting.popleft()):
+                    for item in self._heard(*self._waiting.popleft()):
                         yield item
                 if self._ending is not None:
                     break
                 await self._news.wait()
+            for item in self._track.flush():
+                yield item
             if self.fault is not None:
                 raise self.fault
         except CarrierError as error:
             self.fault = error
             raise
         yield StreamStopped(reason=self._ending)
+
+    def _heard(self, packet: RtpPacket, at_s: float) -> list[StreamItem]:
+        """Other payload types than those agreed upon are not."""
+        payload = self._payloads.get(packet.payload_type)
+        return [] if payload is None else self._track.receive(packet, payload, at_s)
 
     # -- from beneath ----------------------------------------------------------------------------------------------
 
@@ -140,14 +161,23 @@ class WhipSession:
         if not self._allowance.spend(1):
             self._fail(CarrierFloodError(f"more than {MESSAGES_A_SECOND:.0f} packets a second"))
             return
+        self._sources.add(packet.ssrc)
+        if len(self._sources) > MOST_SOURCES:
+            self._fail(CarrierProtocolError(f"more than {MOST_SOURCES} sources in one track"))
+            return
         self._heard_at = self._clock.monotonic()
         self._counted.inc()
-        self._waiting.append(packet)
+        self._waiting.append((packet, self._heard_at))
         self._news.set()
 
     def _lost(self) -> None:
         """The publisher has hung up; or it has answered nothing for so long that its consent is void (RFC 7675)."""
         self.end("hangup" if self._line.said_goodbye else "closed")
+
+    async def _hear_out(self) -> None:
+        await self._hung_up.wait()
+        await self._clock.sleep(LATE_S)
+        self.end("hangup")
 
     async def _watch(self) -> None:
         """As on a media socket: audio has to begin in time, and to go on."""

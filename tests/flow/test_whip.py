@@ -14,9 +14,10 @@ from aiortc import RTCSessionDescription
 from bridge.audio.leg import LegAudio
 from bridge.errors import CapacityError, ConflictError
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap
-from bridge.model.stream import Leg, MediaFormat
+from bridge.model.stream import Discarded, Leg, MediaChunk, MediaFormat
 from bridge.web import whip
 from bridge.web.auth import Scope
+from bridge.web.whip_session import LATE_S
 from tests.calling import counted
 from tests.clock import VirtualClock
 from tests.media_server import API_KEY, MediaServer, ServeMedia, TakenCall
@@ -49,7 +50,8 @@ def tone(hertz: float, seconds: float = 1.0) -> np.ndarray:
 def heard(call: TakenCall, leg: Leg, media_format: MediaFormat) -> tuple[np.ndarray, list[Gap]]:
     """A leg as the call hears it."""
     ear = LegAudio(leg, media_format)
-    values = [value for chunk in call.chunks(leg) for value in ear.push(chunk)] + ear.flush()
+    said = [item for item in call.items if isinstance(item, MediaChunk | Discarded) and item.leg == leg]
+    values = [value for item in said for value in ear.push(item)] + ear.flush()
     frames = [value.samples for value in values if isinstance(value, AudioFrame)]
     return np.concatenate(frames), [value for value in values if isinstance(value, Gap)]
 
@@ -134,6 +136,7 @@ async def test_a_session_is_forgotten(serve_media: ServeMedia, clock: VirtualClo
     async with publisher(f"{server.url}/v1/whip", token=API_KEY) as one:
         call = await on_air(server, one)
         await one.ask("DELETE")
+        await clock.advance(LATE_S)
         await ended(call)
         await clock.advance(59)
         assert (await one.ask("DELETE")).status == 200

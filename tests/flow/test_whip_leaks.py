@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from aioice import ice
 
+from bridge.ingest import rtp_leg
 from tests.media_server import API_KEY, MediaServer, ServeMedia
 from tests.whip_client import Publisher, Recording, publisher
 
@@ -85,6 +86,7 @@ async def test_nothing_is_left(serve_media: ServeMedia, monkeypatch: pytest.Monk
     monkeypatch.setattr(ice, "get_host_addresses", lambda **_: ["127.0.0.1"])
     monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.1)
     monkeypatch.setattr(ice, "CONSENT_FAILURES", 1)
+    monkeypatch.setattr(rtp_leg, "PATIENCE_MS", 40)  # a session is heard at once, and need not be long
     # A publisher that is cut off complains of it, and pytest would keep every word.
     monkeypatch.setattr(logging.getLogger("aiortc.rtcrtpsender"), "disabled", True)
     server = await serve_media()

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from aioice import ice
 
 from bridge.audio.leg import LegAudio
-from bridge.carrier.audio import CallAudio
+from bridge.carrier.audio import FRAME_MS, CallAudio
 from bridge.carrier.faults import Faults
 from bridge.carrier.place import CallReport, Manner
 from bridge.carrier.place_whip import OFFERED, WhipSide, place_whip_call
+from bridge.carrier.rtp import RtpSide
 from bridge.carrier.side import Dialled, Key
 from bridge.clock import SystemClock
 from bridge.errors import CallRefusedError
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap
-from bridge.model.stream import DtmfDigit, Encoding, Leg, MediaFormat
+from bridge.model.stream import Discarded, DtmfDigit, Encoding, Leg, MediaChunk, MediaFormat
+from callcodecs.rtp import RtpPacket
 from tests.flow.test_media_play import play, recording
 from tests.media_server import API_KEY, MediaServer, ServeMedia, TakenCall
 
@@ -60,7 +65,8 @@ def onsets_ms(samples: np.ndarray) -> list[float]:
 def heard(call: TakenCall, leg: Leg = Leg.CALLER) -> tuple[np.ndarray, list[Gap]]:
     """A leg as the call hears it."""
     ear = LegAudio(leg, call.started.media_format)
-    values = [value for chunk in call.chunks(leg) for value in ear.push(chunk)] + ear.flush()
+    said = [item for item in call.items if isinstance(item, MediaChunk | Discarded) and item.leg == leg]
+    values = [value for item in said for value in ear.push(item)] + ear.flush()
     return (
         np.concatenate([value.samples for value in values if isinstance(value, AudioFrame)]),
         [value for value in values if isinstance(value, Gap)],
@@ -80,6 +86,36 @@ async def placed(
     side = WhipSide.of(Dialled(legs=tuple(legs), media_format=media_format), recorded)
     where = f"{server.url}/v1/whip"
     return await place_whip_call(where, side, parameters=parameters, token=token, clock=SystemClock(), manner=manner)
+
+
+class Odd:
+    """A sender that does one thing otherwise."""
+
+    def __init__(self, side: RtpSide) -> None:
+        self._side = side
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._side, name)
+
+
+class LateStart(Odd):
+    """Its first four packets come in the order 3, 0, 1, 2."""
+
+    def media(self, at_ms: int, payloads: Mapping[Leg, bytes]) -> Sequence[bytes]:
+        said = [RtpPacket.parse(packet) for packet in self._side.media(at_ms, payloads)]
+        self.__dict__.setdefault("held", []).extend(said)
+        if at_ms < 3 * FRAME_MS:
+            return []
+        held, self.held = self.held, []
+        return [packet.serialize() for packet in (held[-1], *held[:-1])]
+
+
+class EverNew(Odd):
+    """Every packet is of another source."""
+
+    def media(self, at_ms: int, payloads: Mapping[Leg, bytes]) -> Sequence[bytes]:
+        said = [RtpPacket.parse(packet) for packet in self._side.media(at_ms, payloads)]
+        return [replace(packet, ssrc=at_ms + 1).serialize() for packet in said]
 
 
 @pytest.mark.parametrize("media_format", OFFERED, ids=lambda each: each.encoding)
@@ -121,18 +157,44 @@ async def test_two_parties(server: MediaServer) -> None:
 async def test_a_bad_line(server: MediaServer, faults: Faults) -> None:
     """Words keep their times within 40 ms, what was lost is said, and what only came late or twice is not.
 
-    Times count from the first packet that came.
+    Times count from the first packet of those that came, whichever came first.
     """
     pcmu = next(each for each in OFFERED if each.encoding is Encoding.PCMU)
     report = await placed(server, {Leg.CALLER: words()}, media_format=pcmu, manner=Manner(speed=10, faults=faults))
     call = await server.taker.next_call()
     samples, gaps = heard(call)
     missing = np.isnan(report.sent)
-    first, last = int(np.nanargmin(report.sent)), int(np.flatnonzero(~missing)[-1])
+    first, *_, last = np.flatnonzero(~missing)
     assert sum(gap.samples for gap in gaps) == int(missing[first:last].sum()) * SAMPLE_RATE // 50
     assert missing.any() == (faults.loss > 0)
     begun = [int(np.flatnonzero(~missing[at // 20 :])[0]) + at // 20 for at in WORDS_AT_MS]  # what is left of each
-    assert onsets_ms(samples) == pytest.approx([20 * (frame - first) for frame in begun], abs=40)
+    assert onsets_ms(samples) == pytest.approx([20 * (frame - int(first)) for frame in begun], abs=40)
+
+
+async def test_a_start_out_of_order(server: MediaServer) -> None:
+    """The first packet that comes is the fourth: the three before it are heard, and nothing is shifted."""
+    pcmu = next(each for each in OFFERED if each.encoding is Encoding.PCMU)
+    side = WhipSide.of(Dialled(legs=(Leg.CALLER,), media_format=pcmu), CallAudio({Leg.CALLER: words()}, SAMPLE_RATE))
+    late = replace(side, rtp=LateStart(side.rtp))
+    await place_whip_call(
+        f"{server.url}/v1/whip", late, parameters={}, token=API_KEY, clock=SystemClock(), manner=Manner(speed=10)
+    )
+    samples, gaps = heard(await server.taker.next_call())
+    assert not gaps
+    assert len(samples) == SECONDS * SAMPLE_RATE
+    assert onsets_ms(samples) == pytest.approx(WORDS_AT_MS, abs=5)
+
+
+async def test_a_track_of_ever_new_sources(server: MediaServer) -> None:
+    """It is none: the call fails by name."""
+    side = WhipSide.of(Dialled(legs=(Leg.CALLER,)), CallAudio({Leg.CALLER: words()}, SAMPLE_RATE))
+    ever_new = replace(side, rtp=EverNew(side.rtp))
+    await place_whip_call(
+        f"{server.url}/v1/whip", ever_new, parameters={}, token=API_KEY, clock=SystemClock(), manner=Manner(speed=10)
+    )
+    call = await server.taker.next_call()
+    assert call.fault is not None
+    assert call.fault.message == "more than 16 sources in one track"
 
 
 async def test_keys(server: MediaServer) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bridge.audio.leg import LegAudio
 from bridge.ingest.rtp import Expected, RtpStream
-from bridge.ingest.rtp_formats import PayloadTypes, payload_of
+from bridge.ingest.rtp_formats import Audio, PayloadTypes, Signal, payload_of
+from bridge.ingest.rtp_leg import RtpLeg, Timeline
 from bridge.model.frame import AudioFrame, Gap
 from bridge.model.stream import (
     Discarded,
@@ -103,6 +104,21 @@ def as_heard(items: Sequence[StreamItem]) -> tuple[int, list[Gap]]:
     heard += leg.flush()
     frames = [each for each in heard if isinstance(each, AudioFrame)]
     return frames[-1].end, [each for each in heard if isinstance(each, Gap)]
+
+
+def test_two_legs_in_one_payload() -> None:
+    """Each gets every chunk and every gap, which the decoder tells apart; a key is told once."""
+    audio = payload_of("PCMU")
+    assert isinstance(audio, Audio)
+    leg = RtpLeg((Leg.CALLER, Leg.AGENT), audio, Timeline())
+    packets = [voice(n) for n in range(6) if n != 3]
+    items = [item for packet in packets for item in leg.receive(packet, audio, 0.0)]
+    items += leg.receive(key("5", 65_526, 0, 160), Signal.KEYS, 0.0)
+    items += leg.flush()
+    of_caller = [item for item in items if not isinstance(item, DtmfDigit) and item.leg is Leg.CALLER]
+    assert [type(item).__name__ for item in of_caller] == [*["MediaChunk"] * 3, "Discarded", *["MediaChunk"] * 2]
+    assert [replace(item, leg=Leg.CALLER) for item in items if item.leg is Leg.AGENT] == of_caller
+    assert [item for item in items if isinstance(item, DtmfDigit)] == [DtmfDigit(leg=Leg.CALLER, digit="5")]
 
 
 def test_a_plain_talk() -> None:
