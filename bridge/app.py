@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from bridge.calls import Calls
-from bridge.compat.table import add_surfaces
+from bridge.compat.table import STYLES, add_surfaces
 from bridge.deliver.bootstrap import endpoint_from_settings
 from bridge.deliver.guard import Guard, GuardedSession
 from bridge.deliver.journal import Journal
@@ -90,7 +90,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
 
         session = GuardedSession(Guard(settings.allow_private_urls))
         stack.push_async_callback(session.close)
-        webhooks = Webhooks(store, session, clock)
+        webhooks = Webhooks(store, session, clock, STYLES)
         stack.push_async_callback(webhooks.close)
 
         hub, advice = await stack.enter_async_context(live_events(settings.events_url, store, node, clock))

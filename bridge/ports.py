@@ -15,6 +15,7 @@ from bridge.model.known_voice import KnownVoice
 from bridge.model.likeness import Likeness, Vector
 from bridge.model.recordings import Job, Order
 from bridge.model.records import (
+    Account,
     ApiKey,
     Attempt,
     CallFilter,
@@ -22,6 +23,7 @@ from bridge.model.records import (
     Delivery,
     DeliveryFilter,
     Endpoint,
+    Subscription,
 )
 from bridge.model.stream import StreamItem, StreamStarted
 from bridge.model.words import Segment
@@ -372,6 +374,14 @@ class EndpointStore(Protocol):
         """With its deliveries. Raises NotFoundError."""
         ...
 
+    async def subscribe(self, wanted: Subscription) -> None:
+        """Tell an endpoint of one call; again: as now wanted. It goes with its call. Raises NotFoundError."""
+        ...
+
+    async def unsubscribe(self, wanted: Subscription) -> None:
+        """Its call does not come after all. One that has been changed since stays."""
+        ...
+
 
 class KeyStore(Protocol):
     """API keys."""
@@ -407,7 +417,17 @@ class VoiceStore(Protocol):
         ...
 
 
-class Store(CallStore, NodeStore, Outbox, EndpointStore, KeyStore, VoiceStore, Protocol):
+class AccountStore(Protocol):
+    """What tenants say of themselves."""
+
+    async def account(self, tenant: str) -> Account:
+        """With nothing said, one that has the tenant's name."""
+        ...
+
+    async def keep_account(self, account: Account) -> None: ...
+
+
+class Store(CallStore, NodeStore, Outbox, EndpointStore, KeyStore, VoiceStore, AccountStore, Protocol):
     """One database fills all of them, so that a call's end and its deliveries share a transaction."""
 
     async def ping(self) -> None:

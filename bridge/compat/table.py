@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 
 from bridge.compat import assemblyai, deepgram, neuralspace, openai, smallest, speechmatics, telnyx, vocafuse
 from bridge.compat.live import SESSIONS, leave
+from bridge.deliver.style import Style
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class Surface:
     title: str
     paths: tuple[str, ...]
     add_routes: Callable[[web.Application], None]
+    styles: Mapping[str, Style] = field(default_factory=dict)
+    """Ways to write webhooks, by what an endpoint calls them."""
 
 
 SURFACES: Final = (
@@ -58,6 +61,7 @@ SURFACES: Final = (
         title="VocaFuse recordings",
         paths=vocafuse.PATHS,
         add_routes=vocafuse.add_routes,
+        styles=vocafuse.STYLES,
     ),
     Surface(
         name="neuralspace",
@@ -72,6 +76,8 @@ SURFACES: Final = (
         add_routes=speechmatics.add_routes,
     ),
 )
+
+STYLES: Final = {name: style for surface in SURFACES for name, style in surface.styles.items()}
 
 
 def add_surfaces(app: web.Application) -> None:

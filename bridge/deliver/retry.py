@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -37,11 +38,13 @@ class Outcome:
         return self.status == GONE
 
 
-def next_due(outcome: Outcome, *, number: int, now: float, chance: float) -> float | None:
+def next_due(
+    outcome: Outcome, *, number: int, now: float, chance: float, schedule_s: Sequence[float] = SCHEDULE_S
+) -> float | None:
     """When a delivery is due again after its try `number` (from 1); None: never. `chance` is random, 0–1."""
-    if outcome.delivered or outcome.gone or number >= len(SCHEDULE_S):
+    if outcome.delivered or outcome.gone or number >= len(schedule_s):
         return None
-    wait_s = SCHEDULE_S[number] * (1 + JITTER * chance)
+    wait_s = schedule_s[number] * (1 + JITTER * chance)
     return now + max(wait_s, _asked_s(outcome.retry_after, now))
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +17,7 @@ from bridge.deliver.circuit import Circuits
 from bridge.deliver.guard import GuardedSession
 from bridge.deliver.retry import TRY_LIMIT_S, Outcome, next_due
 from bridge.deliver.signing import signed_headers
+from bridge.deliver.style import STANDARD, Style
 from bridge.errors import BridgeError, NotFoundError, StoreError
 from bridge.model.records import Attempt, Delivery, Endpoint
 from bridge.ports import Clock, Store
@@ -43,8 +43,12 @@ SUSPICIOUS: Final = frozenset({408, 429})
 class Webhooks:
     """The delivery worker. Several may work on one outbox. `start` before use, `close` after."""
 
-    def __init__(self, store: Store, session: GuardedSession, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, session: GuardedSession, clock: Clock, styles: Mapping[str, Style] | None = None
+    ) -> None:
+        """`styles`: ways to write messages beside ours, by what endpoints call them."""
         self._store = store
+        self._styles = {"": STANDARD, **(styles or {})}
         self._session = session
         self._clock = clock
         self._circuits = Circuits()
@@ -136,7 +140,8 @@ class Webhooks:
 
     async def _try(self, delivery: Delivery, endpoint: Endpoint) -> None:
         at, started = self._clock.now(), self._clock.monotonic()
-        outcome = await self._post(delivery, endpoint, at)
+        style = self._styles.get(endpoint.style, STANDARD)
+        outcome = await self._post(delivery, endpoint, style, at)
         took_s = self._clock.monotonic() - started
         attempt = Attempt(
             number=delivery.tries + 1,
@@ -150,30 +155,34 @@ class Webhooks:
             self._circuits.failed(endpoint.id, now)
         else:
             self._circuits.forget(endpoint.id)
-        due = next_due(outcome, number=attempt.number, now=now, chance=random.random())  # noqa: S311  # no secret
+        chance = random.random()  # noqa: S311  # no secret
+        due = next_due(outcome, number=attempt.number, now=now, chance=chance, schedule_s=style.schedule_s)
         _note(delivery, outcome, attempt, due, took_s)
         if outcome.gone:
             await self._disable(endpoint)
         await self._record(delivery, attempt, due, delivered=outcome.delivered)
 
-    async def _post(self, delivery: Delivery, endpoint: Endpoint, at: float) -> Outcome:
-        answer = asyncio.create_task(self._answer(delivery, endpoint, at))
-        limit = asyncio.create_task(self._clock.sleep(TRY_LIMIT_S))
+    async def _post(self, delivery: Delivery, endpoint: Endpoint, style: Style, at: float) -> Outcome:
+        answer = asyncio.create_task(self._answer(delivery, endpoint, style, at))
+        limit = asyncio.create_task(self._clock.sleep(style.limit_s))
         try:
             await asyncio.wait({answer, limit}, return_when=asyncio.FIRST_COMPLETED)
-            return answer.result() if answer.done() else Outcome(error=f"no answer within {TRY_LIMIT_S:.0f} s")
+            return answer.result() if answer.done() else Outcome(error=f"no answer within {style.limit_s:.0f} s")
         finally:
             answer.cancel()
             limit.cancel()
 
-    async def _answer(self, delivery: Delivery, endpoint: Endpoint, at: float) -> Outcome:
-        body = json.dumps(dict(delivery.payload), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-        headers = signed_headers(endpoint, delivery.id, at, body) | {
+    async def _answer(self, delivery: Delivery, endpoint: Endpoint, style: Style, at: float) -> Outcome:
+        body = style.body(delivery, endpoint)
+        headers = {
             "content-type": "application/json",
             "user-agent": f"callbridge/{__version__}",
+            **signed_headers(endpoint, delivery.id, at, body),
+            **style.headers(delivery, endpoint, at, body),
         }
+        url = delivery.url or endpoint.url
         try:
-            async with await self._session.request("POST", endpoint.url, data=body, headers=headers) as response:
+            async with await self._session.request("POST", url, data=body, headers=headers) as response:
                 return Outcome(status=response.status, retry_after=response.headers.get("retry-after"))
         except BridgeError as error:
             return Outcome(error=error.message)

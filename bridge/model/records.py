@@ -91,6 +91,31 @@ class Endpoint:
     description: str = ""
     disabled_reason: str | None = None
     secret_rotates_at: float | None = None
+    style: str = ""
+    """Whose way messages are written in; empty is ours."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What that way wants to know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One call's events for an endpoint, whatever that one hears of others. It may be made before the call begins."""
+
+    tenant: str
+    call_id: str
+    endpoint_id: str
+    events: tuple[str, ...]
+    url: str
+    """Where they go: at the endpoint's host, with a path and query of the call's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a tenant has said of itself."""
+
+    tenant: str
+    name: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class DeliveryStatus(StrEnum):
@@ -135,4 +160,6 @@ class Delivery:
     created_at: float
     due_at: float
     tries: int = 0
+    url: str | None = None
+    """Where it goes; None: to its endpoint's address."""
     attempts: tuple[Attempt, ...] = field(default=())

@@ -42,6 +42,15 @@ _SEGMENT_NAMED: Final = update(tables.segments).where(*_HERE).values(speaker=bin
 _WISHES: Final = select(tables.endpoints.c.id, tables.endpoints.c.tenant, tables.endpoints.c.events).where(
     tables.endpoints.c.tenant.in_(bindparam("tenants", expanding=True)), tables.endpoints.c.enabled
 )
+_SUBSCRIBED: Final = (
+    select(tables.subscriptions)
+    .join(tables.endpoints, tables.endpoints.c.id == tables.subscriptions.c.endpoint_id)
+    .where(
+        tables.subscriptions.c.tenant.in_(bindparam("tenants", expanding=True)),
+        tables.subscriptions.c.call_id.in_(bindparam("call_ids", expanding=True)),
+        tables.endpoints.c.enabled,
+    )
+)
 
 
 def append(database: Database, connection: Connection, events: Sequence[Event], *, node: str | None = None) -> bool:
@@ -169,6 +178,9 @@ def _index(
     return texts
 
 
-def _wishes(connection: Connection, touched: Iterable[CallRecord]) -> list[Wish]:
-    found = connection.execute(_WISHES, {"tenants": list({call.tenant for call in touched})})
-    return [codec.wish_of(row) for row in found.mappings()]
+def _wishes(connection: Connection, touched: Collection[CallRecord]) -> list[Wish]:
+    """Those of a call's own first: where an endpoint is told of it twice over, the call's own address is the one."""
+    tenants, call_ids = list({call.tenant for call in touched}), list({call.call_id for call in touched})
+    own = connection.execute(_SUBSCRIBED, {"tenants": tenants, "call_ids": call_ids})
+    wishes = [codec.call_wish_of(row) for row in own.mappings()]
+    return wishes + [codec.wish_of(row) for row in connection.execute(_WISHES, {"tenants": tenants}).mappings()]

@@ -116,6 +116,7 @@ class SqlCalls(SqlNodes):
                 raise ConflictError(f"call {call_id} is in progress")
             self._db.terms.remove(connection, row["number"])
             connection.execute(delete(tables.calls).where(tables.calls.c.number == row["number"]))  # the rest goes too
+            _unsubscribe(connection, CallKey(tenant, call_id))
 
         await self._db.write(work)
 
@@ -137,11 +138,18 @@ def _expire(connection: Connection, database: Database, ended_before: float, lim
         database.terms.remove(connection, row["number"])
     numbers = [row["number"] for row in found]
     connection.execute(delete(tables.calls).where(tables.calls.c.number.in_(numbers)))  # the rest goes too
+    for row in found:
+        _unsubscribe(connection, CallKey(row["tenant"], row["call_id"]))
     deliveries = tables.deliveries.c
     connection.execute(
         delete(tables.deliveries).where(deliveries.call_id.is_(None), deliveries.created_at < ended_before)
     )
     return [CallKey(row["tenant"], row["call_id"]) for row in found]
+
+
+def _unsubscribe(connection: Connection, key: CallKey) -> None:
+    mine = tables.subscriptions.c
+    connection.execute(delete(tables.subscriptions).where(mine.tenant == key.tenant, mine.call_id == key.call_id))
 
 
 def _settle(connection: Connection, key: CallKey, now: float) -> bool:

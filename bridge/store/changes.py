@@ -135,6 +135,13 @@ class Wish:
     endpoint_id: str
     tenant: str
     events: Collection[str]
+    call_id: str | None = None
+    """The one call that is asked about; None: any."""
+    url: str | None = None
+    """Where the answer goes; None: to the endpoint's address."""
+
+    def is_about(self, event: Event) -> bool:
+        return self.tenant == event.tenant and self.call_id in {None, event.call_id}
 
     def wants(self, kind: str) -> bool:
         return kind in self.events or ALL in self.events
@@ -150,7 +157,7 @@ def deliveries_of(
     found: list[Delivery] = []
     for event in events:
         call = calls[event.key]
-        asked = [wish for wish in wishes if wish.tenant == event.tenant]
+        asked = [wish for wish in wishes if wish.is_about(event)]
         payload = None
         for wish in asked:
             if wish.wants(event.type):
@@ -177,4 +184,5 @@ def _delivery(wish: Wish, event: Event, kind: str, payload: Mapping[str, Any], *
         status=DeliveryStatus.HELD if held else DeliveryStatus.PENDING,
         created_at=event.time,
         due_at=event.time + SETTLE_LIMIT_S if held else event.time,
+        url=wish.url,
     )

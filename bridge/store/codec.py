@@ -16,6 +16,7 @@ from bridge.model.records import (
     Delivery,
     DeliveryStatus,
     Endpoint,
+    Subscription,
 )
 from bridge.model.stream import Leg
 from bridge.model.words import Segment, Word
@@ -98,14 +99,16 @@ def endpoint_row(endpoint: Endpoint, cipher: Cipher) -> dict[str, Any]:
         **{f.name: getattr(endpoint, f.name) for f in dataclasses.fields(endpoint)},
         "events": dump(endpoint.events),
         "secrets": cipher.encrypt(dump(endpoint.secrets)),
+        "options": dump(dict(endpoint.options)),
     }
 
 
 def endpoint_of(row: Row, cipher: Cipher) -> Endpoint:
     """Raises SetupError when the secrets were encrypted with another key."""
     return Endpoint(
-        **{f.name: row[f.name] for f in dataclasses.fields(Endpoint) if f.name not in {"events", "secrets"}},
+        **{f.name: row[f.name] for f in dataclasses.fields(Endpoint) if f.name not in {"events", "secrets", "options"}},
         events=tuple(json.loads(row["events"])),
+        options=json.loads(row["options"]),
         secrets=tuple(json.loads(cipher.decrypt(row["secrets"]))),
     )
 
@@ -129,6 +132,21 @@ def wish_of(row: Row) -> Wish:
     return Wish(endpoint_id=row["id"], tenant=row["tenant"], events=frozenset(json.loads(row["events"])))
 
 
+def subscription_row(wanted: Subscription) -> dict[str, Any]:
+    return {**dataclasses.asdict(wanted), "events": dump(wanted.events)}
+
+
+def call_wish_of(row: Row) -> Wish:
+    """Of a subscription to one call."""
+    return Wish(
+        endpoint_id=row["endpoint_id"],
+        tenant=row["tenant"],
+        events=frozenset(json.loads(row["events"])),
+        call_id=row["call_id"],
+        url=row["url"],
+    )
+
+
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.id,
@@ -141,6 +159,7 @@ def delivery_row(delivery: Delivery) -> dict[str, Any]:
         "created_at": delivery.created_at,
         "due_at": delivery.due_at,
         "tries": delivery.tries,
+        "url": delivery.url,
     }
 
 
@@ -156,6 +175,7 @@ def delivery_of(row: Row, attempts: tuple[Attempt, ...] = ()) -> Delivery:
         created_at=row["created_at"],
         due_at=row["due_at"],
         tries=row["tries"],
+        url=row["url"],
         attempts=attempts,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exc, select, update
 
 from bridge.errors import ConflictError
-from bridge.model.records import Endpoint
+from bridge.model.records import Endpoint, Subscription
 from bridge.store import codec, tables
 from bridge.store.part import Part
 from bridge.store.reading import own_endpoint
@@ -69,3 +69,21 @@ class SqlEndpoints(Part):
             connection.execute(delete(tables.endpoints).where(tables.endpoints.c.id == endpoint_id))
 
         await self._db.write(work)
+
+    async def subscribe(self, wanted: Subscription) -> None:
+        row = codec.subscription_row(wanted)
+        insert = self._db.insert(tables.subscriptions)
+        kept = insert.on_conflict_do_update(
+            index_elements=list(tables.subscriptions.primary_key),
+            set_={"events": insert.excluded.events, "url": insert.excluded.url},
+        )
+
+        def work(connection: Connection) -> None:
+            own_endpoint(connection, wanted.tenant, wanted.endpoint_id)
+            connection.execute(kept, row)
+
+        await self._db.write(work)
+
+    async def unsubscribe(self, wanted: Subscription) -> None:
+        same = [tables.subscriptions.c[name] == value for name, value in codec.subscription_row(wanted).items()]
+        await self._db.write(lambda connection: connection.execute(delete(tables.subscriptions).where(*same)))

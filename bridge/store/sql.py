@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from bridge.ports import Clock, Store
 from bridge.store import codec, tables
+from bridge.store.accounts import SqlAccounts
 from bridge.store.address import database_at
 from bridge.store.calls import SqlCalls
 from bridge.store.cipher import Cipher
@@ -16,7 +17,7 @@ from bridge.store.outbox import SqlOutbox
 from bridge.store.voices import SqlVoices
 
 
-class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys, SqlVoices):
+class SqlStore(SqlCalls, SqlOutbox, SqlEndpoints, SqlKeys, SqlVoices, SqlAccounts):
     """The `Store` port. Faults of the database are StoreError, and worth another try."""
 
     async def ping(self) -> None:

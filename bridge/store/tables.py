@@ -126,8 +126,22 @@ endpoints: Final = Table(
     Column("description", Text, nullable=False),
     Column("disabled_reason", Text),
     Column("secret_rotates_at", Double),
+    Column("style", Text, nullable=False, server_default=text("''")),
+    Column("options", Text, nullable=False, server_default=text("'{}'")),
 )
 Index("ix_endpoints_tenant", endpoints.c.tenant)
+
+subscriptions: Final = Table(
+    "subscriptions",
+    metadata,
+    # Of no call's row: they are made before their call begins.
+    Column("tenant", Text, primary_key=True),
+    Column("call_id", Text, primary_key=True),
+    Column("endpoint_id", Text, ForeignKey("endpoints.id", ondelete="CASCADE"), primary_key=True),
+    Column("events", Text, nullable=False),
+    Column("url", Text, nullable=False),
+)
+Index("ix_subscriptions_endpoint_id", subscriptions.c.endpoint_id)
 
 deliveries: Final = Table(
     "deliveries",
@@ -143,6 +157,7 @@ deliveries: Final = Table(
     # While a worker holds a delivery this is when its lease ends: one column says when anybody may next take it.
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False),
+    Column("url", Text),
     ForeignKeyConstraint(["tenant", "call_id"], ["calls.tenant", "calls.call_id"], ondelete="CASCADE"),
 )
 Index(
@@ -206,6 +221,14 @@ nodes: Final = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("lives_until", Double, nullable=False),
+)
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("settings", Text, nullable=False),
 )
 
 heartbeat: Final = Table(

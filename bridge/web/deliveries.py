@@ -35,6 +35,7 @@ class DeliveryOut(Outgoing):
     created_at: Moment
     due_at: Moment
     tries: int
+    url: str | None = Field(description="where it goes; null: to its endpoint's address")
     attempts: tuple[AttemptOut, ...]
 
 

@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from multidict import MultiDict
 from pydantic import Field, ValidationError
 
+from bridge.deliver.callback import Callback
 from bridge.errors import CapacityError, ConflictError, InvalidRequestError, TooLargeError
 from bridge.model.recordings import Job, JobStatus, Order, RawAudio, RawEncoding
 from bridge.model.words import Segment
@@ -18,7 +19,7 @@ from bridge.web.auth import Scope
 from bridge.web.moments import Moment
 from bridge.web.problems import invalid
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer, read_body
-from bridge.web.uploads import Form, new_order, read_form, transcribed
+from bridge.web.uploads import Form, called_back, new_order, read_form, transcribed
 
 LONGEST_WAIT_S: Final = 600
 MOST_METADATA: Final = 50
@@ -47,6 +48,12 @@ class TranscriptionIn(Incoming):
         default={}, max_length=MOST_METADATA, description="comes back with the call; in a form as JSON"
     )
     call_id: str | None = Field(default=None, description="chooses the call's id; else one is made")
+    callback_url: Annotated[str, Field(max_length=2000)] | None = Field(
+        default=None, description="is sent `call.completed` or `call.failed` of this recording, as a webhook is"
+    )
+    callback_secret: Annotated[str, Field(min_length=8, max_length=200)] | None = Field(
+        default=None, description="signs that; else the secret of the endpoint that `/v1/webhooks` lists for its host"
+    )
     encoding: RawEncoding | None = Field(default=None, description="of a file without a header")
     sample_rate: int = Field(default=8000, ge=4000, le=192_000, description="with `encoding`")
     channels: int = Field(default=1, ge=1, le=2, description="with `encoding`: 2 is caller, agent")
@@ -77,7 +84,7 @@ async def create_transcription(ask: Ask[WaitQuery, Nothing]) -> web.StreamRespon
     form, wanted = await _read(ask)
     try:
         order = _order(ask, form, wanted)
-        job = await ask.context.transcriber.submit(order, form.upload)
+        job = await _submit(ask, order, form, wanted)
     finally:
         form.discard()
     where = {str(hdrs.LOCATION): f"/v1/transcriptions/{order.call_id}"}
@@ -97,6 +104,15 @@ async def cancel_transcription(ask: Ask[Nothing, Nothing]) -> web.StreamResponse
     await ask.context.transcriber.cancel(ask.tenant, call_id)
     await ask.context.transcriber.finished(ask.tenant, call_id)
     return answer(_out(await ask.context.transcriber.job(ask.tenant, call_id)))
+
+
+async def _submit(ask: Ask[WaitQuery, Nothing], order: Order, form: Form, wanted: TranscriptionIn) -> Job:
+    """The callback first: no recording is done before it is known whom to tell."""
+    if wanted.callback_url is None:
+        return await ask.context.transcriber.submit(order, form.upload)
+    callback = Callback(url=wanted.callback_url, secret=wanted.callback_secret)
+    async with called_back(ask.context, order.key, callback):
+        return await ask.context.transcriber.submit(order, form.upload)
 
 
 async def _read(ask: Ask[WaitQuery, Nothing]) -> tuple[Form, TranscriptionIn]:

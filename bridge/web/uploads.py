@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -12,16 +13,20 @@ from aiohttp import BodyPartReader, web
 from multidict import MultiDict
 from yarl import URL
 
+from bridge.deliver.callback import Callback, call_back
 from bridge.deliver.guard import Guard
 from bridge.errors import (
     BridgeError,
     CancelledJobError,
+    ConflictError,
     FetchError,
     InvalidRequestError,
+    NotFoundError,
     SpoolError,
     TooLargeError,
     UnreadableRecordingError,
 )
+from bridge.model.call_key import CallKey
 from bridge.model.languages import languages_of
 from bridge.model.recordings import JobStatus, Order, RawAudio
 from bridge.model.records import CallRecord
@@ -149,6 +154,27 @@ def new_order(
         metadata=dict(metadata or {}),
         raw=raw,
     )
+
+
+@asynccontextmanager
+async def called_back(context: Context, key: CallKey, wanted: Callback) -> AsyncIterator[None]:
+    """Whoever has to be told of a recording that is submitted inside; nobody, when it is not taken after all.
+
+    Raises InvalidRequestError for an address that may not be called, ConflictError when a tenant has all endpoints it
+    may have.
+    """
+    settings = context.settings
+    now, most = context.clock.now(), settings.tenant_max_webhooks
+    guard = Guard(settings.allow_private_urls)
+    with suppress(NotFoundError):  # or a client that asks once more would take back the callback of its first try
+        await context.transcriber.job(key.tenant, key.call_id)
+        raise ConflictError(f"call {key.call_id} exists already")
+    subscribed = await call_back(context.store, guard, key, wanted, now=now, most=most)
+    try:
+        yield
+    except BaseException:
+        await context.store.unsubscribe(subscribed)
+        raise
 
 
 def language_of(wanted: str | None, model: str) -> str | None:

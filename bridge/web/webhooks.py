@@ -65,6 +65,7 @@ class EndpointOut(Outgoing):
     enabled: bool
     disabled_reason: str | None
     created_at: Moment
+    style: str = Field(description="whose way its messages are written in: empty is this document's")
     secret_rotates_at: Moment | None = Field(description="until then the secret before this one signs too")
 
 

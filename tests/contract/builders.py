@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.model.known_voice import KnownVoice
-from bridge.model.records import Attempt, Delivery, Endpoint
+from bridge.model.records import Attempt, Delivery, Endpoint, Subscription
 from bridge.ports import Outbox
 from tests.story import START
 
@@ -41,3 +41,13 @@ async def claimed(outbox: Outbox, now: float, **options: Any) -> list[Delivery]:
     """One claim with everything set generously."""
     given: dict[str, Any] = {"lease_s": 60.0, "limit": 100, "each": 100, "room": {}}
     return [delivery for delivery, _endpoint in await outbox.claim(now, **(given | options))]
+
+
+def a_subscription(tenant: str = "acme", **changes: Any) -> Subscription:
+    given: dict[str, Any] = {
+        "call_id": "call-1",
+        "endpoint_id": "we_1",
+        "events": ("call.completed",),
+        "url": "https://hooks.example.org/done?job=7",
+    }
+    return Subscription(tenant=tenant, **(given | changes))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import ConflictError, NotFoundError
-from bridge.model.records import ApiKey
+from bridge.model.records import Account, ApiKey
 from bridge.ports import Store
 from tests.clock import VirtualClock
 from tests.contract.builders import an_endpoint
@@ -20,6 +20,7 @@ async def test_endpoints_come_back_as_they_were_made(store: Store) -> None:
     full = an_endpoint(
         "we_2", created_at=START + 1, events=("*", "call.failed"), secrets=("whsec_bmV3", "old ✓"), enabled=False,
         description="CRM", disabled_reason="410", secret_rotates_at=START + 60,
+        style="theirs", options={"spelt": "so"},
     )  # fmt: skip
     for endpoint in (full, an_endpoint("we_1")):
         await store.create_endpoint(endpoint)
@@ -99,3 +100,12 @@ async def test_keys_by_tenant(store: Store) -> None:
     for key_id, sha256 in (("key_a", "dd" * 32), ("key_d", "aa" * 32)):
         with pytest.raises(ConflictError):
             await store.create_key(a_key(key_id), sha256)
+
+
+async def test_what_a_tenant_says_of_itself(store: Store) -> None:
+    """With nothing said it has the tenant's name; what was said last stands, for that tenant alone."""
+    assert await store.account("acme") == Account(tenant="acme", name="acme")
+    for language in ("de", "fr"):
+        await store.keep_account(Account(tenant="acme", name="Acme Ltd", settings={"default_language": language}))
+    assert await store.account("acme") == Account(tenant="acme", name="Acme Ltd", settings={"default_language": "fr"})
+    assert await store.account("other") == Account(tenant="other", name="other")

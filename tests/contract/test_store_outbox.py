@@ -11,7 +11,7 @@ from bridge.model.events import rfc3339
 from bridge.model.records import Delivery, DeliveryFilter, DeliveryStatus
 from bridge.model.stream import Leg
 from bridge.ports import SETTLE_LIMIT_S, Store
-from tests.contract.builders import a_try, an_endpoint, claimed
+from tests.contract.builders import a_subscription, a_try, an_endpoint, claimed
 from tests.story import START, Story, acmes, ended, final, revised, segment, started
 
 
@@ -389,3 +389,47 @@ async def test_a_cursor_of_another_list(store: Store, cursor: str) -> None:
     await store.create_endpoint(an_endpoint())
     with pytest.raises(InvalidRequestError, match="cursor"):
         await store.deliveries("acme", "we_1", DeliveryFilter(), cursor=cursor, limit=2)
+
+
+async def test_a_call_with_a_callback_of_its_own(store: Store) -> None:
+    """It is told of what was asked about that call alone, at the call's own address; the endpoint hears of no other."""
+    await store.create_endpoint(an_endpoint(events=()))
+    mine = a_subscription(events=("call.started", "call.completed"))
+    await store.subscribe(a_subscription(url="https://hooks.example.org/old"))
+    await store.subscribe(mine)
+    for call_id, tenant in (("call-1", "acme"), ("call-2", "acme"), ("call-1", "other")):
+        await store.append(Story(call_id, tenant).tell(started(), final(1, "hello"), ended()))
+    await store.settle(acmes("call-1"), START + 9)
+    told = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
+    assert {(one.call_id, one.type, one.url) for one in told} == {
+        ("call-1", kind, mine.url) for kind in ("call.started", "call.completed")
+    }
+    claims = await claimed(store, START + 9)
+    assert {one.url for one in claims} == {mine.url}
+
+
+async def test_an_endpoint_that_hears_of_all_calls_and_of_one(store: Store) -> None:
+    """One message, to the call's own address."""
+    await store.create_endpoint(an_endpoint(events=("call.started",)))
+    await store.subscribe(a_subscription(events=("call.started",)))
+    await store.append(Story().tell(started()))
+    [told] = (await store.deliveries("acme", "we_1", DeliveryFilter(), limit=9)).deliveries
+    assert told.url == a_subscription().url
+
+
+async def test_subscriptions_that_end(store: Store) -> None:
+    """Taken back, of a deleted endpoint, of a disabled one, of a deleted call: nothing is told any more."""
+    for number in range(4):
+        await store.create_endpoint(an_endpoint(f"we_{number}", events=()))
+        await store.subscribe(a_subscription(endpoint_id=f"we_{number}"))
+    await store.unsubscribe(a_subscription(endpoint_id="we_0"))
+    await store.unsubscribe(a_subscription(endpoint_id="we_3", url="https://hooks.example.org/another"))
+    await store.delete_endpoint("acme", "we_1")
+    await store.update_endpoint("acme", "we_2", {"enabled": False})
+    with pytest.raises(NotFoundError):
+        await store.subscribe(a_subscription("other", endpoint_id="we_2"))
+    for told in (1, 0):  # the second call of this name is another one
+        await store.append(Story().tell(started(), ended()))
+        pages = [await store.deliveries("acme", f"we_{number}", DeliveryFilter(), limit=9) for number in (0, 2, 3)]
+        assert [len(page.deliveries) for page in pages] == [0, 0, told]
+        await store.delete_call("acme", "call-1")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bridge.compat.table import add_surfaces
 from bridge.model.recordings import Order
+from bridge.model.records import Account
 from bridge.ports import Store
 from bridge.settings import Settings
 from bridge.web.auth import Scope
@@ -67,7 +68,12 @@ BODIES: Final[Mapping[str, Any]] = {
     "/token": {"user_id": "somebody"},
     "/upload": {"file_size": 1000},
     "/account/api-keys": {"name": "another"},
+    "/webhooks": {"url": "https://rival.example.org/hook", "events": ["recording.failed"]},
+    "/webhooks/{webhook_id}": {"url": "https://rival.example.org/hook", "events": ["recording.failed"]},
+    "/account": {"name": "Rival Ltd"},
 }
+
+QUERIES: Final[Mapping[str, Any]] = {"/v3/token": {"expires_in_seconds": "60"}}
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ class Shop:
         where = re.sub(r"{(\w+)}", lambda found: (ids or self.ids)[found[1]], path.pattern)
         unnamed = re.sub(r"^/v1(?=/)", "", path.pattern)
         body = {"json": BODIES[unnamed]} if path.method != "GET" and unnamed in BODIES else {}
+        body |= {"params": QUERIES[unnamed]} if unnamed in QUERIES else {}
         response = await self.http.ask(path.method, where, tenant=tenant, **body, **given)
         return response.status, await response.text()
 
@@ -134,6 +141,8 @@ class Shop:
         paths = ["/v1/calls", f"/v1/calls/{self.ids['recording_id']}/transcript", "/recordings"]
         found = [await (await self.http.ask("GET", path)).text() for path in paths]
         keys = await self.http.store.keys("acme")
+        endpoints = await self.http.store.endpoints("acme")
+        found += [str(endpoints), str(await self.http.store.account("acme"))]
         return [*found, *(f"{key.id} {key.revoked_at}" for key in keys), str(self.http.transcriber.cancelled)]
 
 
@@ -149,14 +158,17 @@ async def shop(sqlite_store: Store, clock: VirtualClock) -> AsyncIterator[Shop]:
             Order(call_id=f"rec_waiting-{MARK}", tenant="acme", created_at=clock.now(), name=f"{MARK}.wav")
         )
         [key] = await http.store.keys("acme")
-        yield Shop(http, {"recording_id": call_id, "key_id": key.id})
+        hook = await http.add_endpoint(f"we_{MARK}", url=f"https://{MARK}.example.org", style="vocafuse")
+        await http.store.keep_account(Account(tenant="acme", name=MARK))
+        yield Shop(http, {"recording_id": call_id, "key_id": key.id, "webhook_id": hook.id})
 
 
 def test_every_path_is_in_this_suite() -> None:
     """Each names what acme has, lists it, makes something new, or stands in one of the lists above with its reason."""
     named = {name for path in NAMED for name in re.findall(r"{(\w+)}", path.pattern)}
-    assert named == {"recording_id", "key_id"}
-    assert {path.pattern.removeprefix("/v1") for path in LISTS} == {"/recordings", "/voicenotes", "/account/api-keys"}
+    assert named == {"recording_id", "key_id", "webhook_id"}
+    listed = {path.pattern.removeprefix("/v1") for path in LISTS}
+    assert listed == {"/recordings", "/voicenotes", "/account", "/account/api-keys", "/webhooks"}
 
 
 async def test_anothers_thing_is_not_there(shop: Shop) -> None:
@@ -179,6 +191,24 @@ async def test_lists_hold_ones_own_alone(shop: Shop) -> None:
         assert status in {200, 201}, path
         assert MARK not in text, path
         assert not [name for name, own in shop.ids.items() if own in text], path
+    assert await shop.everything() == before
+
+
+async def test_a_shared_path_is_as_private(shop: Shop) -> None:
+    """`/v1/webhooks` is ours and theirs: their key header makes it theirs, and shows rival nothing of acme's."""
+    rival = {"X-VocaFuse-API-Key": shop.http.keys["rival"], "X-VocaFuse-API-Secret": shop.http.keys["rival"]}
+    before = await shop.everything()
+    for method, path, status in (
+        ("GET", "/v1/webhooks", 200),
+        ("POST", "/v1/webhooks", 201),
+        ("GET", f"/v1/webhooks/{shop.ids['webhook_id']}", 404),
+        ("DELETE", f"/v1/webhooks/{shop.ids['webhook_id']}", 404),
+    ):
+        body = {"json": BODIES["/webhooks"]} if method == "POST" else {}
+        response = await shop.http.ask(method, path, tenant=None, headers=rival, **body)
+        text = await response.text()
+        assert (response.status, MARK in text) == (status, False), text
+        assert "uri" in text or "WEBHOOK_NOT_FOUND" in text
     assert await shop.everything() == before
 
 

@@ -25,6 +25,7 @@ from bridge.web.keys import make_key
 from tests.clock import LeapingClock
 from tests.http_server import until
 from tests.real_server import PATIENCE_S, RealServer, hear_tones, real_server
+from tests.receiver import SECRET, receiving
 from tests.recorded import CODECS, channels, file_of, mulaw_of, said, said_in_turn, words_of
 from tests.tones import DURATION_MS, HeldEngine
 from tests.voices import ScriptedVoices, voice
@@ -139,6 +140,37 @@ async def test_without_waiting(tmp_path: Path) -> None:
         assert words_of((await server.json("GET", where))["segments"]) == said_in_turn()
         deliveries = await server.json("GET", f"/v1/webhooks/{hook['id']}/deliveries")
         assert [told["type"] for told in deliveries["deliveries"]] == ["call.completed"]
+
+
+async def test_a_callback_of_its_own(server: RealServer) -> None:
+    """Told of this recording alone, signed with its own secret; callbacks to one host share an endpoint, whose deliveries
+    are listed as any other's.
+    """
+    async with receiving(server.context.clock) as receiver:
+        for query, name in (("?job=7", "first"), ("?job=8", "second")):
+            told = {"callback_url": f"{receiver.url}{query}", "callback_secret": SECRET, "call_id": name}
+            await server.json("POST", "/v1/transcriptions?wait=20", data=form(WAV, **told))
+        await server.json("POST", "/v1/transcriptions?wait=20", data=form(WAV))
+        again = form(WAV, callback_url=receiver.url, callback_secret=SECRET, call_id="first")
+        assert (await server.fault("POST", "/v1/transcriptions", status=409, data=again))["code"] == "conflict"
+        await receiver.got(2)
+        assert {received.message["data"]["call_id"] for received in receiver.seen} == {"first", "second"}
+        assert words_of(receiver.seen[0].message["data"]["transcript"]["segments"]) == said_in_turn()
+        [hook] = (await server.json("GET", "/v1/webhooks"))["webhooks"]
+        listed = (await server.json("GET", f"/v1/webhooks/{hook['id']}/deliveries"))["deliveries"]
+        assert {(one["call_id"], one["url"]) for one in listed} == {
+            ("first", f"{receiver.url}?job=7"),
+            ("second", f"{receiver.url}?job=8"),
+        }
+
+
+async def test_a_callback_that_may_not_be_called(server: RealServer) -> None:
+    """Said at once, and nothing is transcribed."""
+    inside = form(WAV, callback_url="http://10.0.0.7/done", call_id="order-447")
+    error = await server.fault("POST", "/v1/transcriptions", status=422, data=inside)
+    assert list(error["details"]["fields"]) == ["url"]
+    await server.fault("GET", "/v1/transcriptions/order-447", status=404)
+    assert kept(server) == []
 
 
 async def test_preferring_to_wait(server: RealServer) -> None:

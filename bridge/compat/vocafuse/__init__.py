@@ -8,12 +8,15 @@ from typing import Final
 from aiohttp import web
 
 from bridge.compat.asking import shaped
-from bridge.compat.vocafuse import access, account, recordings, upload
+from bridge.compat.vocafuse import access, account, recordings, upload, webhooks
 from bridge.compat.vocafuse.faults import answer_fault
+from bridge.compat.vocafuse.messages import STYLE, Messages
 from bridge.compat.vocafuse.parts import PIECES, Pieces
 
 PREFIXES: Final = ("", "/v1")
 """Its SDKs leave the version out, its documentation has it."""
+
+STYLES: Final = {STYLE: Messages()}
 
 PATHS: Final = (
     "POST /token",
@@ -21,6 +24,8 @@ PATHS: Final = (
     "PUT /upload/{id}",
     "/recordings",
     "/voicenotes",
+    "/webhooks",
+    "/account",
     "/account/api-keys",
 )
 
@@ -28,10 +33,12 @@ PATHS: Final = (
 def add_routes(app: web.Application) -> None:
     app[PIECES] = Pieces()
     app.cleanup_ctx.append(_sweep)
+    app.middlewares.append(webhooks.claim)
     for prefix in PREFIXES:
         _add_recordings(app.router, prefix)
         _add_upload(app.router, prefix)
         _add_account(app.router, prefix)
+        _add_webhooks(app.router, prefix)
         app.router.add_post(f"{prefix}/token", shaped(answer_fault, access.make_token))
 
 
@@ -53,7 +60,16 @@ def _add_upload(router: web.UrlDispatcher, prefix: str) -> None:
         router.add_options(path, upload.preflight)
 
 
+def _add_webhooks(router: web.UrlDispatcher, prefix: str) -> None:
+    """Under the version those alone that are not ours already: `claim` does the rest."""
+    for (method, path), handler in webhooks.HANDLERS.items():
+        if not prefix or method == "PUT":
+            router.add_route(method, f"{prefix}{path}", shaped(answer_fault, handler))
+
+
 def _add_account(router: web.UrlDispatcher, prefix: str) -> None:
+    router.add_get(f"{prefix}/account", shaped(answer_fault, account.get_account))
+    router.add_put(f"{prefix}/account", shaped(answer_fault, account.update_account))
     base = f"{prefix}/account/api-keys"
     router.add_get(base, shaped(answer_fault, account.list_keys))
     router.add_post(base, shaped(answer_fault, account.create_key))

@@ -1,4 +1,4 @@
-"""API keys under their tenant's account, as VocaFuse manages them: an id and a secret in place of one key."""
+"""A tenant's account, and its API keys as VocaFuse manages them: an id and a secret in place of one key."""
 
 from __future__ import annotations
 
@@ -10,12 +10,63 @@ from bridge.compat.vocafuse.access import admit, invalid, read_json
 from bridge.compat.vocafuse.faults import MissingFieldError, NoKeyError
 from bridge.compat.vocafuse.shapes import json_answer, moment, page_of, twice
 from bridge.errors import ConflictError
-from bridge.model.records import ApiKey
+from bridge.model.records import Account, ApiKey, CallFilter
 from bridge.web.auth import Scope
 from bridge.web.context import Context
 from bridge.web.keys import make_key
+from bridge.web.uploads import language_of
 
 LONGEST_NAME: Final = 100
+
+LANGUAGE: Final = "default_language"
+"""The setting that recordings are read in; none: it is found out."""
+
+
+async def get_account(request: web.Request, context: Context) -> web.StreamResponse:
+    principal = await admit(request, context, Scope.KEYS)
+    return json_answer(twice(await _account(context, principal.tenant)))
+
+
+async def update_account(request: web.Request, context: Context) -> web.StreamResponse:
+    """Settings stand in `settings` or beside it: its Python SDK sends them so."""
+    principal = await admit(request, context, Scope.KEYS)
+    body = dict(await read_json(request))
+    inner = body.pop("settings", {})
+    if not isinstance(inner, dict):
+        raise invalid("settings", "must be an object")
+    wanted = {**body, **inner}
+    account = await context.store.account(principal.tenant)
+    name, chosen = wanted.pop("name", account.name), wanted.pop(LANGUAGE, account.settings.get(LANGUAGE))
+    if not isinstance(name, str) or not 1 <= len(name) <= LONGEST_NAME:
+        raise invalid("name", f"must be a string of 1 to {LONGEST_NAME} characters")
+    for field in wanted:
+        raise invalid(field, "is not to be set here" if field != "webhook_url" else "is set by POST /webhooks")
+    settings: dict[str, str] = {}
+    if chosen is not None:
+        language = language_of(str(chosen), context.settings.model)
+        settings = {LANGUAGE: language} if language is not None else {}
+    await context.store.keep_account(Account(tenant=principal.tenant, name=name, settings=settings))
+    return json_answer(twice(await _account(context, principal.tenant)))
+
+
+async def _account(context: Context, tenant: str) -> dict[str, Any]:
+    account = await context.store.account(tenant)
+    recordings = (await context.store.calls_behind(tenant, CallFilter(), skip=0, limit=0)).total
+    return {
+        "id": tenant,
+        "tenant_id": tenant,
+        "name": account.name,
+        "email": None,
+        "plan": None,
+        "created_at": None,
+        "settings": {LANGUAGE: account.settings.get(LANGUAGE), "webhook_url": None, "notifications_enabled": False},
+        "usage": {
+            "recordings_count": recordings,
+            "voicenotes_count": recordings,
+            "total_duration": None,
+            "api_calls_count": None,
+        },
+    }
 
 
 async def list_keys(request: web.Request, context: Context) -> web.StreamResponse:

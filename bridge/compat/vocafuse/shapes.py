@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, Final
@@ -110,14 +110,14 @@ def _identified(call_id: str, tenant: str, name: str, metadata: Mapping[str, str
 
 def transcription_of(call: CallRecord, segments: Sequence[Segment], model: str) -> dict[str, Any]:
     """The language by its English name here; webhooks have its code."""
-    code = language_of(segments)
+    code = most_spoken([segment.language for segment in segments])
     took_s = None if call.ended_at is None else call.ended_at - call.started_at
     return {
         "id": call.call_id,
         "recording_id": call.call_id,
         "voicenote_id": call.call_id,
         "text": " ".join(segment.text for segment in segments),
-        "confidence": confidence_of(segments),
+        "confidence": confidence_of((segment.end_ms - segment.start_ms, segment.confidence) for segment in segments),
         "language": None if code is None else LANGUAGES.get(code, code).lower(),
         "provider": "callbridge",
         "model": model,
@@ -132,17 +132,16 @@ def _word(word: str, start_ms: int, end_ms: int, confidence: float) -> dict[str,
     return {"word": word, "start": start, "end": end, "start_time": start, "end_time": end, "confidence": confidence}
 
 
-def confidence_of(segments: Sequence[Segment]) -> float:
-    """0–1, of all that was said, long segments counting for more; 0 where nothing was."""
-    spoken = sum(segment.end_ms - segment.start_ms for segment in segments)
-    weighed = sum(segment.confidence * (segment.end_ms - segment.start_ms) for segment in segments)
-    return round(weighed / spoken, 4) if spoken else 0.0
+def confidence_of(said: Iterable[tuple[int, float]]) -> float:
+    """0–1, of segments' milliseconds and confidences, long ones counting for more; 0 where nothing was said."""
+    said = list(said)
+    spoken = sum(ms for ms, _ in said)
+    return round(sum(ms * confidence for ms, confidence in said) / spoken, 4) if spoken else 0.0
 
 
-def language_of(segments: Sequence[Segment]) -> str | None:
-    """The code of most segments; None where nothing was said."""
-    spoken = [segment.language for segment in segments]
-    return max(spoken, key=spoken.count) if spoken else None
+def most_spoken(codes: Sequence[str]) -> str | None:
+    """The language of most segments; None where nothing was said."""
+    return max(codes, key=codes.count) if codes else None
 
 
 def page_of(

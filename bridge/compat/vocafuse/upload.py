@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from bridge.compat.vocafuse.access import admit, invalid, read_json
+from bridge.compat.vocafuse.account import LANGUAGE
 from bridge.compat.vocafuse.faults import MissingFieldError, answer_fault
 from bridge.compat.vocafuse.grants import LIFETIME_S, PART_BYTES, Grant, Part, read_grant
 from bridge.compat.vocafuse.parts import PIECES
@@ -168,10 +169,12 @@ def _granted(request: web.Request, context: Context) -> Grant:
 async def _submit(context: Context, grant: Grant, upload: Upload) -> None:
     """Raises ConflictError when the address has been used before."""
     try:
+        account = await context.store.account(grant.tenant)
         order = new_order(
             context,
             tenant=grant.tenant,
             name=grant.name,
+            language=account.settings.get(LANGUAGE),
             metadata={IDENTITY: grant.identity},
             call_id=grant.recording_id,
         )
