@@ -52,8 +52,10 @@ class RealServer:
 
 
 @asynccontextmanager
-async def real_server(folder: Path, *, engine: Any = None, **given: Any) -> AsyncIterator[RealServer]:
-    """`given` are settings. What it keeps is in `folder`, so that another one can follow."""
+async def real_server(
+    folder: Path, *, engine: Any = None, port: int | None = None, **given: Any
+) -> AsyncIterator[RealServer]:
+    """`given` are settings. What it keeps is in `folder`, so that another one can follow, at the same `port` too."""
     settings = Settings(
         **{
             "database_url": f"sqlite:///{folder}/callbridge.db",
@@ -65,7 +67,7 @@ async def real_server(folder: Path, *, engine: Any = None, **given: Any) -> Asyn
         }
     )
     app = build(settings, SystemClock(), engine or ToneEngine())
-    async with TestServer(app, host="127.0.0.1", shutdown_timeout=1) as server:
+    async with TestServer(app, host="127.0.0.1", port=port, shutdown_timeout=1) as server:
         url = str(server.make_url("")).rstrip("/")
         timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
         own = {"Authorization": f"Bearer {KEY}"}

@@ -37,6 +37,8 @@ IN_ALONE: Final = {
     "/v1/realtime": "audio in, its own words out",
     "/v2": "audio in, its own words out",
     "/v3/ws": "audio in, its own words out",
+    "/api/v1/jobs": "a recording in; asked for by its id",
+    "/api/v2/jobs": "a recording in; asked for by its id",
 }
 """Paths where nothing that is kept can be named, and why."""
 
@@ -160,13 +162,13 @@ async def shop(sqlite_store: Store, clock: VirtualClock) -> AsyncIterator[Shop]:
         [key] = await http.store.keys("acme")
         hook = await http.add_endpoint(f"we_{MARK}", url=f"https://{MARK}.example.org", style="vocafuse")
         await http.store.keep_account(Account(tenant="acme", name=MARK))
-        yield Shop(http, {"recording_id": call_id, "key_id": key.id, "webhook_id": hook.id})
+        yield Shop(http, {"recording_id": call_id, "key_id": key.id, "webhook_id": hook.id, "job": call_id})
 
 
 def test_every_path_is_in_this_suite() -> None:
     """Each names what acme has, lists it, makes something new, or stands in one of the lists above with its reason."""
     named = {name for path in NAMED for name in re.findall(r"{(\w+)}", path.pattern)}
-    assert named == {"recording_id", "key_id", "webhook_id"}
+    assert named == {"recording_id", "key_id", "webhook_id", "job"}
     listed = {path.pattern.removeprefix("/v1") for path in LISTS}
     assert listed == {"/recordings", "/voicenotes", "/account", "/account/api-keys", "/webhooks"}
 
@@ -175,11 +177,11 @@ async def test_anothers_thing_is_not_there(shop: Shop) -> None:
     """With acme's ids rival gets 404, word for word as for an id that nobody has; and acme's thing stays as it is."""
     before = await shop.everything()
     for path in NAMED:
-        unknown = await shop.answer(path, "rival", {name: f"{name}-of-nobody" for name in shop.ids})
-        for recording_id in (shop.ids["recording_id"], f"rec_waiting-{MARK}"):
-            found = await shop.answer(path, "rival", {**shop.ids, "recording_id": recording_id})
-            assert found == unknown, path
-            assert found[0] == 404, path
+        nobodys = await shop.answer(path, "rival", dict.fromkeys(shop.ids, "nobody"))
+        for call_id in (shop.ids["recording_id"], f"rec_waiting-{MARK}"):
+            status, text = await shop.answer(path, "rival", {**shop.ids, "recording_id": call_id, "job": call_id})
+            assert (status, text.replace(call_id, "nobody")) == nobodys, path
+            assert status == 404, path
     assert await shop.everything() == before
 
 

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from bridge import __version__
+from bridge.compat.table import STYLES
 from bridge.deliver.guard import Guard, GuardedSession
 from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
@@ -166,6 +167,32 @@ async def test_the_schedule_to_the_end_and_by_hand(office: Office, receiver: Rec
     delivery = await office.recorded(9)
     assert delivery.status is DeliveryStatus.DELIVERED
     assert receiver.seen[-1].id == delivery.id
+
+
+async def test_another_services_way(sqlite_store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five tries, ten seconds for each; the same bytes under the same id, signed as that service signs and as we do."""
+    verify_at(clock, monkeypatch)
+    office = Office(sqlite_store, clock)
+    office.webhooks = Webhooks(sqlite_store, office.session, clock, STYLES)
+    async with receiving(clock, answer=failing()) as receiver, office:
+        await office.subscribe(receiver.url, style="vocafuse", options={"events": "voicenote.transcribed"})
+        await office.place_call()
+        for number in range(1, 5):
+            delivery = await office.recorded(number)
+            await clock.advance(delivery.due_at - clock.now())
+            await receiver.got(number + 1)
+        assert (await office.recorded(5)).status is DeliveryStatus.EXHAUSTED
+        waits = [after.at - before.at for before, after in zip(receiver.seen, receiver.seen[1:], strict=False)]
+        for wait_s, planned_s in zip(waits, (30, 300, 1800, 7200), strict=True):
+            assert planned_s <= wait_s <= planned_s * 1.1 + 1
+        assert len({(received.body, received.headers["x-vocafuse-delivery-id"]) for received in receiver.seen}) == 1
+        assert len({received.headers["x-vocafuse-signature"] for received in receiver.seen}) == 1
+        assert receiver.seen[0].message["voicenote"]["transcription"]["text"] == "Forty-two."
+        receiver.hanging = True
+        await office.store.redeliver("acme", delivery.id, clock.now())
+        await receiver.got(6)
+        await clock.advance(10)
+        assert "no answer within 10 s" in {attempt.error for attempt in (await office.recorded(6)).attempts}
 
 
 async def test_a_receiver_that_hangs(office: Office, receiver: Receiver, clock: VirtualClock) -> None:
