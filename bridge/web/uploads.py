@@ -90,7 +90,7 @@ async def _fill(
 ) -> None:
     reader = await request.multipart()
     count = 0
-    while (part := await _in_time(reader.next())) is not None:
+    while (part := await in_time(reader.next())) is not None:
         count += 1
         if not isinstance(part, BodyPartReader) or count > MOST_FIELDS:
             raise InvalidRequestError("the form has too many fields, or a form inside")
@@ -115,7 +115,7 @@ async def read_raw(
     """
     upload = transcriber.receive()
     try:
-        while piece := await _in_time(request.content.read(PIECE)):
+        while piece := await in_time(request.content.read(PIECE)):
             also(piece)
             await upload.write(piece)
             _check(upload, limit)
@@ -209,12 +209,12 @@ async def transcribed(
 
 
 async def _write(part: BodyPartReader, upload: Upload, limit: int | None) -> None:
-    while piece := await _in_time(part.read_chunk(PIECE)):
+    while piece := await in_time(part.read_chunk(PIECE)):
         await upload.write(piece)
         _check(upload, limit)
 
 
-async def _in_time(coming: Awaitable[T]) -> T:
+async def in_time(coming: Awaitable[T]) -> T:
     """Raises InvalidRequestError."""
     try:
         async with asyncio.timeout(IDLE_S):
@@ -230,7 +230,7 @@ def _check(upload: Upload, limit: int | None) -> None:
 
 async def _text(part: BodyPartReader) -> str:
     held = bytearray()
-    while piece := await _in_time(part.read_chunk(PIECE)):
+    while piece := await in_time(part.read_chunk(PIECE)):
         held += piece
         if len(held) > MOST_IN_FIELD:
             raise InvalidRequestError(f"the field {part.name!r} is too long")

@@ -18,6 +18,8 @@ from tests.recorded import channels, file_of, said_in_turn
 
 vocafuse = pytest.importorskip("vocafuse", reason="the SDK is not installed: pip install vocafuse")
 
+pytestmark = pytest.mark.surface("vocafuse")
+
 WAV = file_of("wav", channels())
 SECRET = "my-webhook-secret"
 THEIRS = {"X-VocaFuse-API-Key": "bootstrap", "X-VocaFuse-API-Secret": KEY}
@@ -99,6 +101,7 @@ async def test_ours_are_not_theirs(server: RealServer, webhooks: Any) -> None:
         await ask(webhooks.delete, ours["id"])
 
 
+@pytest.mark.shows("webhooks")
 async def test_what_was_said_is_verified_by_their_validator(server: RealServer, app: App) -> None:
     """Whether a receiver passes the body alone, or whatever headers there are; and a timestamped one with all three."""
     events = ["recording.transcribed", "recording.failed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,43 @@ async def test_one_that_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert (response.status, await response.read()) == (204, b"")
         await server.fault("GET", path, status=404)
         assert (await server.json("GET", "/recordings"))["total"] == 0
+
+
+async def test_whatever_is_asked_is_answered(server: RealServer) -> None:
+    """Odd values are the client's fault, in its shape; none is ours."""
+    token = bearer(await token_of(server))
+    odd: list[Any] = [None, True, -1, 1e308, "", "\0", "\ud800", "x" * 5000, [], {}, ["\0"], {"a": {}}]
+    for path, fields in (
+        ("/token", ("user_id", "expires_in", "scopes")),
+        ("/upload", ("file_size", "file_name", "audio_format", "use_multipart")),
+        ("/webhooks", ("url", "events", "secret", "signature_mode")),
+        ("/account/api-keys", ("name",)),
+    ):
+        good = {
+            "user_id": "u",
+            "file_size": 9,
+            "url": "https://x.example.org",
+            "events": ["recording.failed"],
+            "name": "n",
+        }
+        for field in fields:
+            for value in odd:
+                body = json.dumps({**good, field: value})
+                headers = token if path == "/upload" else None
+                async with server.session.post(path, data=body, headers=headers) as response:
+                    assert response.status < 500, (path, field, value)
+    for value in odd:
+        async with server.session.put("/account", data=json.dumps({"name": value, "settings": value})) as response:
+            assert response.status in {200, 400}, value
+    for query in (
+        "page=99999999999",
+        "page=999999999",
+        "date_to=9999-12-31",
+        "date_from=0001-01-01T00:00:00Z",
+        "limit=0",
+    ):
+        async with server.session.get(f"/recordings?{query}") as response:
+            assert response.status in {200, 400}, query
+    for path in ("/recordings/%00", "/recordings/%ED%A0%80/transcription", "/webhooks/%00", "/account/api-keys/%00"):
+        async with server.session.get(path) as response:
+            assert response.status in {400, 404}, path

@@ -36,6 +36,7 @@ IN_ALONE: Final = {
     "/v2/speech-to-text/transcription": "audio in, its own words out",
     "/v1/realtime": "audio in, its own words out",
     "/v2": "audio in, its own words out",
+    "/v2/listen": "audio in, its own words out",
     "/v3/ws": "audio in, its own words out",
     "/api/v1/jobs": "a recording in; asked for by its id",
     "/api/v2/jobs": "a recording in; asked for by its id",

@@ -90,8 +90,8 @@ async def make_token(request: web.Request, context: Context) -> web.StreamRespon
     identity = body.get("user_id", body.get("identity"))
     if identity is None or identity == "":
         raise MissingFieldError("user_id")
-    if not isinstance(identity, str) or len(identity) > LONGEST_IDENTITY:
-        raise invalid("user_id", f"must be a string of at most {LONGEST_IDENTITY} characters")
+    if not isinstance(identity, str) or len(identity) > LONGEST_IDENTITY or not identity.isprintable():
+        raise invalid("user_id", f"must be a string of at most {LONGEST_IDENTITY} characters that can be printed")
     lifetime_s = body.get("expires_in", DEFAULT_LIFETIME_S)
     if type(lifetime_s) is not int or not LEAST_LIFETIME_S <= lifetime_s <= MAX_LIFETIME_S:
         raise invalid("expires_in", f"must be a whole number from {LEAST_LIFETIME_S} to {MAX_LIFETIME_S}")

@@ -19,7 +19,7 @@ from bridge.ports import Upload
 from bridge.web.address import public_base
 from bridge.web.auth import Scope
 from bridge.web.context import Context
-from bridge.web.uploads import LONGEST_NAME, PIECE, new_order, read_raw
+from bridge.web.uploads import LONGEST_NAME, PIECE, in_time, new_order, read_raw
 
 MOST_BYTES: Final = 25_000_000
 """As VocaFuse; `CALLBRIDGE_RECORDING_MAX_MB` where that is less."""
@@ -111,12 +111,12 @@ def _size(body: Mapping[str, Any], most: int) -> int:
 
 def _name(body: Mapping[str, Any]) -> str:
     form = body.get("audio_format", "webm")
-    if form not in FORMATS:
+    if not isinstance(form, str) or form not in FORMATS:
         raise invalid("audio_format", f"must be one of {', '.join(sorted(FORMATS))}")
     name = body.get("file_name") or f"recording.{form}"
     if not isinstance(name, str):
         raise invalid("file_name", "must be a string")
-    return name[:LONGEST_NAME]
+    return "".join(filter(str.isprintable, name))[:LONGEST_NAME]  # neither half a surrogate pair nor a NUL can be kept
 
 
 def _most_bytes(context: Context) -> int:
@@ -153,7 +153,7 @@ async def put_part(request: web.Request, context: Context) -> web.StreamResponse
 
 async def _read_part(request: web.Request, upload: Upload, part: Part) -> None:
     at = 0
-    async for piece in request.content.iter_chunked(PIECE):
+    while piece := await in_time(request.content.read(PIECE)):
         if at + len(piece) > part.size:
             raise TooLargeError(f"This part has {part.size} bytes", limit=part.size)
         await upload.place(piece, part.start + at)

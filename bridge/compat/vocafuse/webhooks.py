@@ -88,7 +88,7 @@ def _wanted(body: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if not isinstance(named, list) or not all(isinstance(name, str) and name in known for name in named):
         raise invalid("events", f"must be a list of {', '.join(sorted(known))}")
     mode = body.get("signature_mode", BODY)
-    if mode not in {BODY, TIMESTAMPED}:
+    if not isinstance(mode, str) or mode not in {BODY, TIMESTAMPED}:
         raise invalid("signature_mode", f"must be {BODY} or {TIMESTAMPED}")
     found: dict[str, Any] = {
         "url": url,
