@@ -143,7 +143,7 @@ class _Offline:
 
     def hear(self, call: BenchCall) -> dict[Leg, str]:
         """Blocks."""
-        return {leg: self._words(samples, call) for leg, samples in _through_the_line(call).items()}
+        return {leg: self._words(samples, call) for leg, samples in through_the_line(call).items()}
 
     def _words(self, samples: Samples, call: BenchCall) -> str:
         language = call.language[:2] if call.kind not in NO_SPEECH else None
@@ -151,7 +151,7 @@ class _Offline:
         return " ".join(segment.text.strip() for segment in segments)
 
 
-def _through_the_line(call: BenchCall) -> dict[Leg, Samples]:
+def through_the_line(call: BenchCall) -> dict[Leg, Samples]:
     """What arrives: μ-law at 8 kHz, back at 16 kHz."""
     frames = encode(call.audio, LINE).frames
     return {leg: _at_16k(b"".join(frame[leg] for frame in frames)) for leg in call.audio.legs}

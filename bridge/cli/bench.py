@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,10 @@ from bridge.bench.child import child_server
 from bridge.bench.compose import Clip, Shape, bundled, clips, compose
 from bridge.bench.load import Server, run
 from bridge.bench.report import accuracy_of, accuracy_table, figures_of, speakers_of, speakers_table, table_of
+from bridge.bench.smart_turn import SmartTurn
 from bridge.bench.speakers import score_rttm, score_speakers, speaker_calls
+from bridge.bench.turn_trial import Pause
+from bridge.bench.turns import summary, trial, turns_table
 from bridge.cli import config_option, example
 from bridge.clock import SystemClock
 from bridge.errors import SetupError
@@ -53,6 +57,7 @@ json_option = click.option(
         "callbridge bench --calls 4 --audio recordings/ --language en",
         "callbridge bench --accuracy --audio recordings/ --kind prompt",
         "callbridge bench speakers --audio recordings/",
+        "callbridge bench turns --audio recordings/",
     ),
 )
 @click.option("--calls", "counts", type=click.IntRange(1, MOST), multiple=True, help="Calls at once; repeatable.")
@@ -218,3 +223,39 @@ async def _runs(trial: Trial, counts: Sequence[int], find_capacity: bool) -> lis
         runs.append(await trial(middle))
         held, refused = (middle, refused) if holds(runs[-1]) else (held, middle)
     return runs
+
+
+@command.command("turns", epilog=example("callbridge bench turns --audio recordings/ --json turns.json"))
+@click.option(
+    "--audio",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Recordings with references, beside the bundled ones; repeatable.",
+)
+@click.option(
+    "--smart-turn", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Smart Turn 3's ONNX file."
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Every pause as JSON.")
+def turns(folders: tuple[Path, ...], smart_turn: Path | None, json_file: Path | None) -> None:
+    """How soon the end of a turn is known, and how often it is none, beside plain silence and Smart Turn."""
+    clock = SystemClock()
+
+    async def heard() -> list[Pause]:
+        engine = open_engine(load(), clock)
+        smart = None if smart_turn is None else SmartTurn(smart_turn)
+        try:
+            with Progress(console=Console(stderr=True), transient=True) as progress:
+                task = progress.add_task("turns", total=None)
+                return await trial(folders, engine, clock, smart=smart, done=lambda _: progress.advance(task))
+        finally:
+            await engine.close()
+
+    pauses = asyncio.run(heard())
+    if json_file is not None:
+        json_file.write_text("\n".join(json.dumps(asdict(pause)) for pause in pauses) + "\n")
+    for title, tuned in (("test", False), ("tuned on", True)):
+        part = [pause for pause in pauses if pause.tuned is tuned]
+        if part:
+            Console().print(turns_table(part, title))
+            click.echo("\n".join(summary(part)))

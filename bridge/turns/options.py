@@ -18,7 +18,7 @@ MOST_TIMEOUT_MS: Final = 60_000
 class TurnOptions:
     """When a turn counts as over."""
 
-    threshold: float = 0.8
+    threshold: float = 0.9
     """`eot_threshold`: how sure it must be."""
     eager_threshold: float | None = None
     """`eager_eot_threshold`: how sure for a first, revocable word; None for none."""
@@ -30,7 +30,7 @@ class TurnOptions:
 
 PRESETS: Final[Mapping[str, TurnOptions]] = {
     "captions": TurnOptions(),
-    "bot": TurnOptions(threshold=0.7, eager_threshold=0.5, timeout_ms=3000, early=True),
+    "bot": TurnOptions(threshold=0.8, eager_threshold=0.5, timeout_ms=3000, early=True),
 }
 """`captions` only tells turns apart. `bot` is for those who answer: sooner, with a first word that may be withdrawn."""
 

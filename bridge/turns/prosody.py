@@ -24,6 +24,8 @@ VOICED: Final = 0.45
 OCTAVE_COST: Final = 0.03
 """Taken off a lag's share for each octave: twice the lag fits as well as the pitch's own (Boersma 1993)."""
 FLOOR_DB: Final = -70.0
+MOST_RISE_DB: Final = 3.0
+MOST_FALL_DB: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def prosody(samples: Samples) -> Prosody:
     voiced = (strength > VOICED) & (energy > energy.max() - 30)
     return Prosody(
         pitch_fall=_pitch_fall(lags, voiced),
-        energy_fall=float(energy[:-LAST].mean() - energy[-LAST:].mean()) if len(energy) > LAST else 0.0,
+        energy_fall=_energy_fall(energy),
         last_sound_s=_last_run(voiced) * HOP / SAMPLE_RATE,
     )
 
@@ -64,6 +66,13 @@ def _pitch_lags(frames: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64],
     shares = correlation[:, shortest:longest] / (correlation[:, :1] + 1e-9) * (FRAME / (FRAME - lags))
     best = (shares - OCTAVE_COST * np.log2(lags / shortest)).argmax(axis=1)
     return best + shortest, shares[np.arange(len(best)), best]
+
+
+def _energy_fall(energy: npt.NDArray[np.float64]) -> float:
+    """Bounded: the silence before a short word makes its beginning look quieter than it was."""
+    if len(energy) <= LAST:
+        return 0.0
+    return float(np.clip(energy[:-LAST].mean() - energy[-LAST:].mean(), -MOST_RISE_DB, MOST_FALL_DB))
 
 
 def _pitch_fall(lags: npt.NDArray[np.int64], voiced: npt.NDArray[np.bool_]) -> float:

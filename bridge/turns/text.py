@@ -27,12 +27,12 @@ def _words(*lists: str) -> frozenset[str]:
 
 TRAILING: Final[Mapping[str, frozenset[str]]] = {
     "en": _words(
-        "and or but so because if when while although though that which who whose than as like nor plus unless until",
-        "a an the my your his her its our their this these some any every each no another",
+        "and or but because if when while although though which who whose than as like nor plus unless until",
+        "a an the my your his her its our their every each no another",
         "of to in on at for from with by about into onto over under between without within through during per via",
         "is are was were am be been has have had do does did will would can could should may might must shall",
-        "i you he she we they it's i'm i'd i'll i've we're they're you're there's that's what's and/or",
-        "not just very really also maybe then well please press either both",
+        "i he she we they it's i'm i'd i'll i've we're they're you're there's that's what's and/or",
+        "not just very really also press either both",
     ),
     "de": _words(
         "und oder aber weil wenn dass ob als damit denn sondern sowie",
@@ -95,6 +95,19 @@ BACKCHANNELS: Final[Mapping[str, frozenset[str]]] = {
 }
 MOST_BACKCHANNEL_WORDS: Final = 4
 
+ANSWERS: Final[Mapping[str, frozenset[str]]] = {
+    "en": _words("no nope thanks thank you bye goodbye correct exactly please never mind"),
+    "de": _words("nein nee danke bitte tschüss richtig"),
+    "es": _words("no gracias adiós correcto exacto"),
+    "fr": _words("non merci revoir exactement"),
+    "it": _words("no grazie esatto"),
+    "pt": _words("não obrigado obrigada exato"),
+    "ru": _words("нет спасибо верно"),
+}
+"""Beside the signs of listening, what is a whole turn by itself."""
+
+DOZEN: Final = 12
+
 _ASKED_FOR: Final = re.compile(
     r"(?:name|address|number|e-?mail|birthday|birth|code|account|order|reference|extension)\s+(?:is|was|are)\W*$"
     r"|(?:name|nummer|adresse)\s+(?:ist|lautet)\W*$|(?:nombre|número|dirección|numéro|adresse|nom)\s+(?:es|est)\W*$",
@@ -123,6 +136,10 @@ class Cues:
     """It ends in a number of which a group seems to be missing."""
     short: bool = False
     """One or two words."""
+    answer: bool = False
+    """Nothing but yes, no or thanks."""
+    length: float = 0.0
+    """Words, in dozens; 1 for more."""
 
 
 def cues(text: str, language: str = "en") -> Cues:
@@ -144,7 +161,13 @@ def cues(text: str, language: str = "en") -> Cues:
         digits=count > 0,
         half_number=count > 0 and count not in WHOLE_NUMBERS,
         short=len(words) <= 2,  # as its docstring says
+        answer=len(words) <= MOST_BACKCHANNEL_WORDS and all(word in _answers(language) for word in words),
+        length=min(len(words), DOZEN) / DOZEN,
     )
+
+
+def _answers(language: str) -> frozenset[str]:
+    return BACKCHANNELS.get(language, frozenset()) | ANSWERS.get(language, frozenset())
 
 
 def is_backchannel(text: str, language: str = "en") -> bool:

@@ -220,7 +220,7 @@ async def test_the_example_bot_answers_a_caller(server: RealServer, tmp_path: Pa
     gap = np.zeros(LINE_RATE // 8)
     line = np.concatenate([gap, _tone(1), gap, _tone(2), np.zeros(5 * LINE_RATE // 2)])
     audio = CallAudio({Leg.CALLER: (line * 32767).astype(np.int16)}, LINE_RATE)
-    side = TwilioSide(Dialled(legs=(Leg.CALLER,), parameters={"turns": "bot"}, token=KEY))
+    side = TwilioSide(Dialled(legs=(Leg.CALLER,), parameters={"turns": "bot", "eot_threshold": "0.4"}, token=KEY))
     url = f"{server.ws_url}/v1/media/twilio"
     await place_call(url, encode(audio, side.media_format), side, clock=SystemClock())
     bot.cancel()

@@ -110,14 +110,14 @@ async def test_a_finished_sentence_is_a_turn(office: Office) -> None:
 async def test_who_goes_on_takes_the_eager_end_back(office: Office) -> None:
     """Eager, resumed, and in the end one turn with both texts."""
     phone = await bot(office, eager_eot_threshold="0.3", eot_threshold="0.97")
-    await phone.play({CALLER: said(0.2, 22, 0.4, 55, 5.0)})
+    await phone.play({CALLER: said(0.2, 22, 0.9, 55, 6.0)})
     assert kinds(office) == ["started", "eager_ended", "resumed", "eager_ended", "ended"]
     first, second = office.sink.of("c1", TurnEagerEnded)
     [resumed] = office.sink.of("c1", TurnResumed)
     [ended] = office.sink.of("c1", TurnEnded)
     assert (first.text, second.text) == ("two chairs, please.", "two chairs, please. No, that is wrong.")
     assert ended.text == second.text
-    assert first.at_ms < resumed.at_ms == pytest.approx(1016, abs=32)
+    assert first.at_ms < resumed.at_ms == pytest.approx(1516, abs=32)
     await phone.hang_up()
 
 

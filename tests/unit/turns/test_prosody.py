@@ -48,11 +48,11 @@ def test_too_little_is_no_evidence() -> None:
 
 
 def test_a_look_at_a_voice_takes_less_than_ten_milliseconds() -> None:
-    """Of one core, the best of a few tries."""
+    """Of one core, whatever else the machine does; the best of a few tries."""
     run = voice(200, 150)
     taken = []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         prosody(run)
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.thread_time() - begun)
     assert min(taken) < 0.010

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.turns.text import Cues, cues, is_backchannel
@@ -23,13 +25,19 @@ from bridge.turns.text import Cues, cues, is_backchannel
         pytest.param(
             "My number is 555-019-4477.", "en", Cues(sentence=True, digits=True), id="a whole telephone number"
         ),
-        pytest.param("No thanks.", "en", Cues(sentence=True, short=True), id="two words"),
+        pytest.param("No thanks.", "en", Cues(sentence=True, short=True, answer=True), id="an answer"),
         pytest.param("  ", "en", Cues(), id="nothing"),
     ],
 )
 def test_what_is_seen_in_a_text(text: str, language: str, seen: Cues) -> None:
     """Each cue is one that a person sees, too."""
-    assert cues(text, language) == seen
+    assert replace(cues(text, language), length=0.0) == seen
+
+
+@pytest.mark.parametrize(("text", "length"), [("", 0), ("Three words here", 0.25), ("a " * 12, 1), ("a " * 40, 1)])
+def test_the_length_of_a_text_counts_up_to_a_dozen(text: str, length: float) -> None:
+    """Beyond that it says no more."""
+    assert cues(text).length == length
 
 
 @pytest.mark.parametrize(
