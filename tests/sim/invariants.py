@@ -167,12 +167,12 @@ def _words(
 ) -> Iterator[str]:
     """A word whose every sample was kept is in the transcript once and in its place, or under a gap."""
     said = _transcript(bodies, leg)
-    kept = _joined([span for span, sent in arrived if sent.kept])
-    came = _joined([span for span, _ in arrived])
-    for word in carrier.plan.words[leg]:
-        for number, base in enumerate(bases):
-            if base is None:
-                continue
+    for number, base in enumerate(bases):
+        if base is None:
+            continue
+        kept = _joined([span for span, sent in arrived if sent.kept and sent.stream == number])
+        came = _joined([span for span, sent in arrived if sent.stream == number])
+        for word in carrier.plan.words[leg]:
             span = (base + word.start - carrier.streams[number], base + word.end - carrier.streams[number])
             places = [at for text, at in said if text == f"w{word.number}" and _touch(at, span)]
             whole = any(start <= span[0] and span[1] <= end for start, end in kept)

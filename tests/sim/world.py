@@ -237,6 +237,7 @@ class World:
         self.faults += [f"left behind: {one}" for one in loop.left()]
         self.faults += loop.faults
         loop.close()
+        self._see_what_is_left()
 
     def _crash(self, *, power: bool) -> None:
         loop = self.loop
@@ -251,8 +252,17 @@ class World:
         for carrier in self.carriers:
             carrier.over = carrier.over or carrier.taken
 
+    def _see_what_is_left(self) -> None:
+        """By a process that was out of time: of a call whose tape has stopped, what had been written before."""
+        for call_id in self.stopped - self._settled():
+            for sent in self._carrier(call_id).sent:
+                sent.kept = sent.kept and (sent.written or sent.life != self.life)
+
+    def _settled(self) -> set[str]:
+        return {row[0] for row in self.rows("SELECT call_id FROM calls WHERE settled")}
+
     def _see_what_is_kept(self, *, power: bool) -> None:
-        settled = {row[0] for row in self.rows("SELECT call_id FROM calls WHERE settled")}
+        settled = self._settled()
         for carrier in self.carriers:
             call_id = carrier.plan.call_id
             for sent in carrier.sent:
