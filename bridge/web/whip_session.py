@@ -34,7 +34,10 @@ MOST_SOURCES: Final = 16
 
 
 LATE_S: Final = 0.1
-"""How long a publisher is heard that has asked for its end over HTTP: its last packets may come behind that."""
+"""A publisher that has asked for its end over HTTP is heard until nothing has come for so long, at most `LATEST_S`: its
+last packets may come behind that.
+"""
+LATEST_S: Final = 2.0
 
 
 class WhipSession:
@@ -176,8 +179,13 @@ class WhipSession:
 
     async def _hear_out(self) -> None:
         await self._hung_up.wait()
-        await self._clock.sleep(LATE_S)
+        asked_at = self._clock.monotonic()
+        while (left := self._late_until(asked_at) - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
         self.end("hangup")
+
+    def _late_until(self, asked_at: float) -> float:
+        return min(max(self._heard_at or asked_at, asked_at) + LATE_S, asked_at + LATEST_S)
 
     async def _watch(self) -> None:
         """As on a media socket: audio has to begin in time, and to go on."""
