@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from bridge.model.stream import Leg
 from bridge.model.words import Segment, Word
 
 
@@ -24,10 +25,21 @@ def bare(word: str) -> str:
     return kept[begin:end]
 
 
-def speaker_number(name: str | None) -> int | None:
-    """From 0, of the names that speakers of one leg have (`S1`, `S2`, …); None where nobody has been told apart."""
-    digits = (name or "").removeprefix("S")
-    return int(digits) - 1 if digits.isascii() and digits.isdigit() and int(digits) > 0 else None
+class SpeakerNumbers:
+    """Who speaks, as numbers from 0 in the order they are first heard: here they have names, for each leg its own."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Leg, str], int] = {}
+
+    def of(self, leg: Leg, name: str | None) -> int | None:
+        """None where nobody has been told apart."""
+        return None if name is None else self._known.setdefault((leg, name), len(self._known))
+
+
+def letter(number: int) -> str:
+    """`A` to `Z`, then `A1` and so on."""
+    turn, place = divmod(number, 26)
+    return chr(ord("A") + place) + (str(turn) if turn else "")
 
 
 def confidence(segments: Sequence[Segment]) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.model.stream import Leg
 from tests.real_server import KEY, RealServer
-from tests.recorded import channels, file_of, said_in_turn
+from tests.recorded import channels, file_of, said, said_in_turn
 from tests.tones import DURATION_MS, SCRIPT
 
 openai = pytest.importorskip("openai", reason="the SDK is not installed: pip install openai")
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.surface("openai")
 
 WAV = file_of("wav", channels())
 TEXT = " ".join(said_in_turn())
+LEGS = (Leg.CALLER, Leg.AGENT)
 
 
 @pytest.fixture
@@ -92,6 +93,20 @@ async def test_text_and_subtitles(client: Any) -> None:
         assert "Agent" not in subtitles
 
 
+@pytest.mark.shows("speakers")
+async def test_who_said_it(client: Any) -> None:
+    """Segments with letters for speakers: two channels are at least two, in the order they are heard."""
+    stereo = file_of("wav", channels(Leg.CALLER, Leg.AGENT))
+    told = await client.audio.transcriptions.create(
+        model="gpt-4o-transcribe-diarize", file=wav(data=stereo), response_format="diarized_json"
+    )
+    assert (told.text, told.duration) == (TEXT, DURATION_MS / 1000)
+    assert " ".join(segment.text for segment in told.segments) == TEXT
+    assert told.segments[0].speaker == "A"
+    by_leg = {leg: {s.speaker for s in told.segments if s.text.split()[0] in said(leg)} for leg in LEGS}
+    assert by_leg[Leg.CALLER].isdisjoint(by_leg[Leg.AGENT])
+
+
 @pytest.mark.shows("streamed answers")
 async def test_streaming(client: Any) -> None:
     """Deltas that only add, then all of it."""
@@ -109,14 +124,13 @@ async def test_streaming(client: Any) -> None:
 
 
 @pytest.mark.shows("faults in its shape")
-@pytest.mark.shows("speakers", absent="`diarized_json` is refused")
 async def test_faults(server: RealServer, client: Any) -> None:
     """The SDK raises what it raises at OpenAI, with what is wrong in it."""
     with pytest.raises(openai.BadRequestError) as unreadable:
         await client.audio.transcriptions.create(model="whisper-1", file=wav(data=b"no audio"))
     assert unreadable.value.code == "unreadable_recording"
     with pytest.raises(openai.BadRequestError) as form:
-        await client.audio.transcriptions.create(model="whisper-1", file=wav(), response_format="diarized_json")
+        await client.audio.transcriptions.create(model="whisper-1", file=wav(), response_format="yaml")
     assert form.value.param == "response_format"
     with pytest.raises(openai.BadRequestError):
         await client.audio.transcriptions.create(model="whisper-1", file=wav(), language="tlh")

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bridge.compat.words import plain, speaker_number, spread_out
+from bridge.compat.words import SpeakerNumbers, letter, plain, spread_out
 from bridge.model.events import TranscriptFinal, TranscriptPartial
 from bridge.model.words import Word
 
@@ -23,6 +23,7 @@ class Turns:
         self._words: list[Word] = []
         """Of this turn, as far as they stand."""
         self._language = ""
+        self._numbers = SpeakerNumbers()
         self._speaker: int | None = None
         """Of its last words, from 0."""
         self._ends: deque[int] = deque()
@@ -48,7 +49,7 @@ class Turns:
             Word(word=final.text, start_ms=final.start_ms, end_ms=final.end_ms, confidence=final.confidence)
         ]
         self._language = final.language
-        self._speaker = speaker_number(final.speaker)
+        self._speaker = self._numbers.of(final.leg, final.speaker)
         if self._passed(final.end_ms):
             return [*before, *self.end()]
         return [*before, self._turn(self._plain_words(), _joined(self._plain_words()))]
@@ -94,7 +95,7 @@ class Turns:
         if end and self._with_language:
             told["language_code"] = self._language
         if end and self._speaker is not None:
-            told["speaker_label"] = chr(ord("A") + self._speaker % 26)
+            told["speaker_label"] = letter(self._speaker)
         return told
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from multidict import MultiMapping
 
 from bridge import __version__
 from bridge.compat.asking import flag, listed
-from bridge.compat.words import confidence, plain, speaker_number
+from bridge.compat.words import SpeakerNumbers, confidence, plain
 from bridge.model.words import Segment, Word
 
 MODELS: Final = uuid.UUID("6f5b2a9c-6f0e-4d5c-9f6e-0a8c6e1b7d21")
@@ -26,6 +26,7 @@ class Wording:
 
     punctuated: bool
     diarized: bool
+    numbers: SpeakerNumbers = field(default_factory=SpeakerNumbers)
 
     @classmethod
     def of(cls, query: MultiMapping[str]) -> Wording:
@@ -38,7 +39,7 @@ class Wording:
     def text(self, text: str) -> str:
         return text if self.punctuated else " ".join(filter(None, map(plain, text.split())))
 
-    def word(self, word: Word, speaker: str | None) -> dict[str, Any]:
+    def word(self, word: Word, speaker: int | None) -> dict[str, Any]:
         told: dict[str, Any] = {
             "word": plain(word.word) or word.word,
             "start": word.start_ms / 1000,
@@ -47,12 +48,14 @@ class Wording:
         }
         if self.punctuated:
             told["punctuated_word"] = word.word
-        if self.diarized and (number := speaker_number(speaker)) is not None:
-            told["speaker"] = number
+        if self.diarized and speaker is not None:
+            told["speaker"] = speaker
         return told
 
     def alternative(self, segments: Sequence[Segment]) -> dict[str, Any]:
-        words = [(word, segment.speaker) for segment in segments for word in segment.words]
+        speakers = [self.numbers.of(segment.leg, segment.speaker) for segment in segments]
+        said = zip(segments, speakers, strict=True)
+        words = [(word, speaker) for segment, speaker in said for word in segment.words]
         return {
             "transcript": " ".join(self.text(segment.text) for segment in segments),
             "confidence": confidence(segments),

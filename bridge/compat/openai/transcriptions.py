@@ -16,6 +16,7 @@ from bridge.captions import as_srt, as_vtt
 from bridge.compat.asking import admit, flag, listed
 from bridge.compat.openai.faults import error_object
 from bridge.compat.recorded import Transcribed, put_into_words
+from bridge.compat.words import letter
 from bridge.errors import BridgeError, CapacityError, InvalidRequestError
 from bridge.model.events import CallEnded, TranscriptFinal
 from bridge.model.languages import LANGUAGES
@@ -36,7 +37,9 @@ STREAM: Final = {
 }
 NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
-NAMES: Final = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
+DIARIZED: Final = "diarized_json"
+
+NAMES: Final = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize")
 """Models that clients ask for by default: all are ours."""
 
 
@@ -63,6 +66,7 @@ async def transcribe(request: web.Request, context: Context) -> web.StreamRespon
             name=form.filename,
             language=fields.get("language"),
             keywords=[*listed(fields, "keywords"), *listed(fields, "prompt", commas=True)],
+            diarize=asked.response_format == DIARIZED or None,
         )
         if asked.stream:
             return await _stream(request, context, order, form)
@@ -149,6 +153,30 @@ def _segment(number: int, segment: Segment, asked: Asked) -> dict[str, Any]:
     }
 
 
+def _as_diarized_json(done: Transcribed, asked: Asked) -> web.Response:
+    """Speakers are letters, in the order they are first heard; who was not told apart on a channel is one of them."""
+    del asked
+    letters: dict[tuple[Leg, str | None], str] = {}
+    told = {
+        "task": "transcribe",
+        "duration": done.seconds,
+        "text": done.text,
+        "segments": [
+            {
+                "type": "transcript.text.segment",
+                "id": f"seg_{number}",
+                "start": segment.start_ms / 1000,
+                "end": segment.end_ms / 1000,
+                "speaker": letters.setdefault((segment.leg, segment.speaker), letter(len(letters))),
+                "text": segment.text,
+            }
+            for number, segment in enumerate(done.segments)
+        ],
+        "usage": _usage(done),
+    }
+    return web.json_response(told, headers=NOT_KEPT)
+
+
 def _usage(done: Transcribed) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(done.seconds)}
 
@@ -168,6 +196,7 @@ def _text(segments: Sequence[Segment]) -> str:
 
 FORMS: Final[Mapping[str, Callable[[Transcribed, Asked], web.Response]]] = {
     "json": _as_json,
+    DIARIZED: _as_diarized_json,
     "text": _plain_text(_text),
     "srt": _plain_text(as_srt),
     "verbose_json": _as_verbose_json,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from multidict import MultiMapping
 
 from bridge.compat.asking import flag, listed
-from bridge.compat.words import bare, speaker_number
+from bridge.compat.words import SpeakerNumbers, bare
 from bridge.errors import InvalidRequestError
 from bridge.model.words import Segment, Word
 
@@ -21,6 +21,7 @@ class Wording:
     punctuated: bool
     capital: bool
     diarized: bool
+    numbers: SpeakerNumbers = field(default_factory=SpeakerNumbers)
 
     @classmethod
     def of(cls, query: MultiMapping[str]) -> Wording:
@@ -49,7 +50,7 @@ class Wording:
         }
 
     def _speaker(self, segment: Segment, *, named: bool) -> dict[str, Any]:
-        number = speaker_number(segment.speaker) if self.diarized else None
+        number = self.numbers.of(segment.leg, segment.speaker) if self.diarized else None
         return {} if number is None else {"speaker": f"speaker_{number}" if named else number}
 
     def utterance(self, segment: Segment, *, named: bool) -> dict[str, Any]:

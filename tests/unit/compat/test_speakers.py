@@ -15,7 +15,7 @@ from bridge.compat.dialogue import Begin, Dialect, Say
 from bridge.compat.smallest.live import SmallestLive
 from bridge.compat.smallest.wording import Wording
 from bridge.compat.speechmatics.live import SpeechmaticsLive
-from bridge.compat.words import speaker_number
+from bridge.compat.words import SpeakerNumbers, letter
 from bridge.model.events import Event, SpeechEnded, TranscriptFinal
 from bridge.model.stream import Leg
 from bridge.model.words import Segment, Word
@@ -76,14 +76,14 @@ def speaker_in(message: Mapping[str, Any]) -> Iterator[Any]:
     ("dialect", "told"),
     [
         pytest.param(
-            deepgram, 1, id="deepgram", marks=[pytest.mark.surface("deepgram"), pytest.mark.shows("speakers")]
+            deepgram, 0, id="deepgram", marks=[pytest.mark.surface("deepgram"), pytest.mark.shows("speakers")]
         ),
         pytest.param(
-            smallest, 1, id="smallest", marks=[pytest.mark.surface("smallest"), pytest.mark.shows("speakers")]
+            smallest, 0, id="smallest", marks=[pytest.mark.surface("smallest"), pytest.mark.shows("speakers")]
         ),
         pytest.param(
             assemblyai,
-            "B",
+            "A",
             id="assemblyai",
             marks=[
                 pytest.mark.surface("assemblyai"),
@@ -133,7 +133,9 @@ def test_speakers_of_recordings() -> None:
     assert "speaker" not in Wording.of(MultiDict()).utterance(segment, named=True)
 
 
-@pytest.mark.parametrize(("name", "number"), [("S1", 0), ("S12", 11), ("S0", None), ("Joe", None), (None, None)])
-def test_names_and_numbers(name: str | None, number: int | None) -> None:
-    """Services count from 0."""
-    assert speaker_number(name) == number
+def test_names_and_numbers() -> None:
+    """Numbers count from 0 as people are first heard, whatever they are called; the same name on two legs is two."""
+    numbers = SpeakerNumbers()
+    heard = [(Leg.CALLER, "S1"), (Leg.AGENT, "S1"), (Leg.CALLER, "Joe"), (Leg.CALLER, "S1"), (Leg.AGENT, None)]
+    assert [numbers.of(leg, name) for leg, name in heard] == [0, 1, 2, 0, None]
+    assert [letter(number) for number in (0, 25, 26)] == ["A", "Z", "A1"]
