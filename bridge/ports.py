@@ -284,6 +284,10 @@ class CallStore(Protocol):
         """
         ...
 
+    async def scrub(self) -> bool:
+        """A short step towards no trace of what was deleted in files of ours; whether there are more to come."""
+        ...
+
 
 class NodeStore(Protocol):
     """Servers that share the store, and whose calls are whose."""

@@ -20,7 +20,7 @@ AT_ONCE: Final = 50
 """Calls in one transaction: calls in progress wait for it."""
 BREATH_S: Final = 0.2
 """Between two of them."""
-OWNERS_EVERY: Final = 144
+SWEEP_EVERY: Final = 144
 """Rounds; once a day."""
 DAY_S: Final = 86_400.0
 
@@ -50,8 +50,9 @@ class Retention:
         while True:
             try:
                 await self.delete_old()
-                if number % OWNERS_EVERY == 0:
+                if number % SWEEP_EVERY == 0:
                     await self.delete_ownerless()
+                    await self.scrub()
             except (StoreError, SpoolError) as error:
                 log.warning("what is to be deleted could not be, will try again", reason=error.message)
             number += 1
@@ -88,6 +89,11 @@ class Retention:
                 if header is not None and not await self._is_known(header.key):
                     await asyncio.to_thread(forget, self._folder, header.key)
                     log.info("a recording of a deleted call was deleted", file=name)
+            await self._clock.sleep(BREATH_S)
+
+    async def scrub(self) -> None:
+        """Overwrite what deleting left behind. Raises StoreError."""
+        while await self._store.scrub():
             await self._clock.sleep(BREATH_S)
 
     async def _is_known(self, key: CallKey) -> bool:

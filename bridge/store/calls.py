@@ -123,6 +123,9 @@ class SqlCalls(SqlNodes):
     async def expire(self, ended_before: float, *, limit: int) -> Sequence[CallKey]:
         return await self._db.write(lambda connection: _expire(connection, self._db, ended_before, limit))
 
+    async def scrub(self) -> bool:
+        return await self._db.scrub()
+
 
 def _expire(connection: Connection, database: Database, ended_before: float, limit: int) -> Sequence[CallKey]:
     """A call's number says when it began: those of all that ended before then come first."""

@@ -41,6 +41,10 @@ class Database(Protocol):
         """Now, in Unix seconds: the server's own, or `clock` where the database is a file."""
         ...
 
+    async def scrub(self) -> bool:
+        """A short step towards files that hold nothing of what was deleted; whether there are more to come."""
+        ...
+
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that may say what to do `on_conflict`; the engines spell it alike."""
         ...

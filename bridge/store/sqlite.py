@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, create_engine, event, literal
+from sqlalchemy import ColumnElement, Connection, Table, create_engine, event, literal, text
 from sqlalchemy.dialects import sqlite
 
 from bridge.errors import SetupError, StoreError
@@ -23,11 +23,15 @@ READERS: Final = 4
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long a writer waits for one of another process."""
 
+MERGED_AT_ONCE: Final = 200
+"""Pages of the word index in one transaction: calls in progress wait for it."""
+
 PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
     "PRAGMA synchronous = FULL",  # what was committed survives a power cut
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what was deleted is overwritten; not every build does so by itself
 )
 
 
@@ -51,6 +55,7 @@ class SqliteDatabase:
         )
         event.listen(self._engine, "connect", _connected)
         event.listen(self._engine, "begin", _begin)
+        self._merging = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
 
@@ -73,6 +78,26 @@ class SqliteDatabase:
 
         event.listen(self._engine, "connect", _without_foreign_keys)
         return await self.write(checked)
+
+    async def scrub(self) -> bool:
+        """The word index keeps what was deleted until it is merged, the write-ahead log until it is cut off."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._scrub)
+
+    def _scrub(self) -> bool:
+        # sqlite.org/fts5.html, "The 'merge' Command": a negative count begins to merge all there is, positive ones go
+        # on with it, and fewer than two changes say that it is done.
+        pages = MERGED_AT_ONCE if self._merging else -MERGED_AT_ONCE
+        merge = text("INSERT INTO call_terms (call_terms, rank) VALUES ('merge', :pages)")
+        with faults(), self._engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            connection.execution_options(immediate=True)
+            before = raw.total_changes
+            with connection.begin():
+                connection.execute(merge, {"pages": pages})
+            self._merging = raw.total_changes - before >= 2
+            if not self._merging:
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return self._merging
 
     def _transaction(self, work: Callable[[Connection], Answer], immediate: bool) -> Answer:
         with faults(), self._engine.connect() as connection:

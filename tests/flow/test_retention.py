@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from bridge.errors import StoreError
-from bridge.model.records import CallFilter
+from bridge.model.records import CallFilter, CallRecord
 from bridge.ports import Store
 from bridge.retention import AT_ONCE, DAY_S, EVERY_S, Retention
 from bridge.spool.kept import kept_name
+from bridge.store.cipher import Cipher
+from bridge.store.sql import open_store
 from tests.clock import VirtualClock
 from tests.receiver import until
 from tests.story import START, Story, acmes, ended, final, started
@@ -44,9 +46,12 @@ async def a_call(store: Store, folder: Path, call_id: str, *, at: float) -> None
     os.utime(folder / kept_name(acmes(call_id)), (at + 2, at + 2))
 
 
+async def found(store: Store, text: str | None = None) -> tuple[CallRecord, ...]:
+    return (await store.calls("acme", CallFilter(text=text), cursor=None, limit=200)).calls
+
+
 async def known(store: Store) -> list[str]:
-    page = await store.calls("acme", CallFilter(), cursor=None, limit=200)
-    return [call.call_id for call in page.calls]
+    return [call.call_id for call in await found(store)]
 
 
 def files(folder: Path) -> list[Path]:
@@ -127,3 +132,26 @@ async def test_a_database_that_is_away_is_asked_again(
     assert await known(sqlite_store) == []
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_no_trace_is_left_in_the_files(tmp_path: Path, clock: VirtualClock) -> None:
+    """What was said is in no file of the database any more, other calls are found as before."""
+    store = await open_store(f"sqlite:///{tmp_path}/callbridge.db", Cipher(["key"]), clock)
+    for number in range(40):
+        story = Story(f"c{number}", at=START + number)
+        await store.append(story.tell(started(), final(1, f"zeppelin {number} marmalade"), ended()))
+        if number != 7:
+            await store.delete_call("acme", f"c{number}")
+
+    def traces() -> int:
+        return sum(file.read_bytes().count(b"zeppelin") for file in tmp_path.iterdir())
+
+    await store.append(Story("other").tell(started(), final(1, "nothing of it"), ended()))
+    assert traces() > 9
+    await to_its_end(retention(store, tmp_path, clock).scrub(), clock)
+    assert [call.call_id for call in await found(store, "zeppelin")] == ["c7"]
+    assert [call.call_id for call in await found(store, "nothing")] == ["other"]
+    await store.delete_call("acme", "c7")
+    await to_its_end(retention(store, tmp_path, clock).scrub(), clock)
+    assert traces() == 0
+    await store.close()
