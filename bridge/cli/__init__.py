@@ -51,6 +51,10 @@ class Commands(click.Group):
         """Run the command; what goes wrong is told in a line, or whole with `--debug`."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            asked = error.ctx.command_path if error.ctx is not None else ctx.command_path
+            click.echo(f"{asked}: {error.format_message()} ({asked} --help says how)", err=True)
+            ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
             raise
         except Exception as error:

@@ -119,10 +119,11 @@ def command(
 
 
 @command.command(
+    short_help="Who spoke when: diarization error rates.",
     epilog=example(
         "callbridge bench speakers --audio recordings/",
         "callbridge bench speakers --audio recordings/ --rttm what-another-wrote/",
-    )
+    ),
 )
 @click.option(
     "--audio",

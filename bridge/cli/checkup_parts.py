@@ -105,7 +105,7 @@ async def access(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
     has_key = keys > 0 or settings.bootstrap_key is not None
     public = settings.public_url or "CALLBRIDGE_PUBLIC_URL is not set"
     return [
-        (State.GOOD, f"auth {settings.auth}; {keys} API keys; {public}"),
+        (State.GOOD, f"auth {settings.auth}; {keys} API key{'' if keys == 1 else 's'}; {public}"),
         *((State.NOTE, worry) for worry in worries(settings, has_key=has_key)),
     ]
 

@@ -46,7 +46,10 @@ def verify(names: tuple[str, ...], config: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-@command.command(epilog=example("callbridge models pull tiny.en", "callbridge models pull large-v3-turbo"))
+@command.command(
+    short_help="Get weights from the model hub, unless they are here.",
+    epilog=example("callbridge models pull tiny.en", "callbridge models pull large-v3-turbo"),
+)
 @click.argument("name")
 @config_option
 def pull(name: str, config: Path | None) -> None:

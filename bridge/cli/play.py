@@ -75,10 +75,9 @@ def _uuid_in(url: str) -> str | None:
 
 def _carriers() -> str:
     """The table of dialects, for `--help`."""
-    rows = (f"  {row.name:<12}{row.title} ({row.frames}): {row.summary}" for row in DIALECTS.values())
-    others = {SCHEME: OTHER_WAYS[SCHEME], WHIP: OTHER_WAYS[CARRIER]}
-    rest = (f"  {name:<12}{row.title}: {row.summary}" for name, row in others.items())
-    return "\b\nDialects:\n" + "\n".join([*rows, *rest]) + "\n\n"
+    titles = {name: row.title for name, row in DIALECTS.items()}
+    titles |= {SCHEME: OTHER_WAYS[SCHEME].title, WHIP: OTHER_WAYS[CARRIER].title}
+    return "\b\nDialects:\n" + "\n".join(f"  {name:<13}{title}" for name, title in titles.items()) + "\n\n"
 
 
 @click.command(
@@ -103,8 +102,9 @@ def _carriers() -> str:
 @click.option(
     "--dialect",
     type=click.Choice([*DIALECTS, SCHEME, WHIP]),
+    metavar="NAME",
     show_default="twilio; rtp to an address of rtp://, whip to one of http:// or https://",
-    help="Which carrier to be.",
+    help="Which carrier to be: one of the list below.",
 )
 @click.option(
     "--codec",

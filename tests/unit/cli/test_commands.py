@@ -59,10 +59,11 @@ def test_the_list_of_commands_is_read_without_importing_one() -> None:
     ],
 )
 def test_a_wrong_call_is_status_2(arguments: list[str], said: str) -> None:
-    """What was typed is at fault, and the message says where."""
+    """What was typed is at fault; one line says where, and where to read on."""
     result = run(*arguments)
     assert result.exit_code == 2
     assert said in result.stderr
+    assert (result.stderr.count("\n"), result.stderr.count("--help says how)")) == (1, 1)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ async def test_who_may_come_in(settings: Settings, store: Store) -> None:
     assert any("callbridge keys create" in note for _, note in notes)
     await make_key(store, tenant="default", name="test", now=0)
     [(state, message), *notes] = await found(checkup_parts.access, settings)
-    assert (state, message.split(";")[1]) == (State.GOOD, " 1 API keys")
+    assert (state, message.split(";")[1]) == (State.GOOD, " 1 API key")
     assert not any("keys create" in note for _, note in notes)
 
 
