@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import Final
 
 import click
@@ -27,10 +28,11 @@ KEPT: Final = frozenset({"model", "model_dir", "model_download", "device", "comp
 """Settings of the environment that hold in the demo too; all others are as in a fresh installation."""
 
 NEXT: Final = {
-    "a key of yours": "callbridge keys create --name me",
-    "the server": "make run",
-    "a recording": "callbridge play call.wav --to ws://127.0.0.1:8080/v1/media/twilio --token KEY",
+    "a key of yours": "{callbridge} keys create --name me",
+    "the server": "{callbridge} serve",
+    "a recording": "{callbridge} play call.wav --to ws://127.0.0.1:8080/v1/media/twilio --token KEY",
 }
+"""`callbridge` is whatever was typed to get here: nothing says that it is on the path."""
 
 
 @click.command(epilog=example("callbridge demo"))
@@ -52,7 +54,7 @@ def command() -> None:
         raise click.exceptions.Exit(1)
     console.print("\nTo go on:")
     for what, typed in NEXT.items():
-        console.print(f"  [dim]{what:<16}[/]{typed}", soft_wrap=True)
+        console.print(f"  [dim]{what:<16}[/]{typed.format(callbridge=sys.argv[0])}", soft_wrap=True)
 
 
 async def _demo(console: Console) -> Verdict:

@@ -38,6 +38,7 @@ DOCS_PAGE: Final = """<!doctype html>
   <title>callbridge API</title>
   <link rel="icon" href="docs/favicon-32x32.png" type="image/png">
   <link rel="stylesheet" href="docs/swagger-ui.css">
+  <link rel="stylesheet" href="docs/page.css">
   <script src="docs/swagger-ui-bundle.js" defer></script>
   <script src="docs/start.js" defer></script>
 </head>
@@ -57,6 +58,13 @@ SwaggerUIBundle({
   validatorUrl: null,
 });
 """
+DOCS_STYLE: Final = """\
+body { margin: 0; }
+.swagger-ui .info table { display: block; overflow-x: auto; }
+.swagger-ui .info table :is(th, td) { padding-right: 1em; vertical-align: top; line-height: 1.6; }
+.swagger-ui .info table code { white-space: nowrap; }
+"""
+DOCS_OWN: Final = {"start.js": ("text/javascript", DOCS_SCRIPT), "page.css": ("text/css", DOCS_STYLE)}
 
 
 async def live_page(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
@@ -76,8 +84,9 @@ async def docs_page(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
 
 async def docs_file(ask: Ask[Anything, Nothing]) -> web.StreamResponse:
     name = ask.path("name")
-    if name == "start.js":
-        return web.Response(text=DOCS_SCRIPT, content_type="text/javascript")
+    if name in DOCS_OWN:
+        media_type, text = DOCS_OWN[name]
+        return web.Response(text=text, content_type=media_type)
     if name not in SWAGGER_FILES:
         raise web.HTTPNotFound
     return web.FileResponse(SWAGGER / name, headers={hdrs.CACHE_CONTROL: "public, max-age=86400"})

@@ -118,7 +118,7 @@ def test_a_partial_that_was_nothing_leaves_no_line(server: ScriptedServer, brows
         ),
         pytest.param(
             CallEnded(reason="error", duration_ms=3000, error="carrier_protocol"),
-            "Call ended after 3 seconds: error: carrier_protocol",
+            "Call ended after 3 seconds: the carrier sent what its protocol forbids",
             id="failed",
         ),
     ],

@@ -65,7 +65,10 @@ def test_event_stream(page: Browser, pieces: list[str], events: list[list[str]])
         pytest.param("voiceName('agent', 'S2')", "Agent, S2", id="a-second-voice-on-a-leg"),
         pytest.param("carrierName('twilio')", "Twilio", id="carrier"),
         pytest.param("carrierName('acme')", "acme", id="unknown-carrier"),
+        pytest.param("carrierName('recording')", "Recording", id="no-carrier"),
         pytest.param("endReason('hangup', null)", "hung up", id="hang-up"),
+        pytest.param("endReason('error', 'carrier_silent')", "no audio came", id="a-fault-in-words"),
+        pytest.param("endReason('error', 'new_fault')", "error: new_fault", id="unknown-fault"),
         pytest.param("endReason('something-new', null)", "something-new", id="unknown-reason"),
     ],
 )

@@ -63,6 +63,9 @@ def test_the_document_is_shown_and_tried(real: RealServer, browser: Browser) -> 
         f"const told = await (await fetch('{real.http.url}/openapi.json')).json();"
         "return Object.values(told.paths).flatMap((path) => Object.keys(path)).length;"
     )
+    browser.resize(390, 780)
+    assert browser.ask("document.documentElement.scrollWidth") <= 390, "a phone need not scroll sideways"
+    browser.resize(1280, 800)
     browser.click("#operations-languages-list_languages .opblock-summary-control")
     browser.until(lambda: browser.texts("#operations-languages-list_languages .try-out__btn"), "the way to try it")
     browser.click("#operations-languages-list_languages .try-out__btn")
@@ -77,8 +80,8 @@ def test_the_live_page_works_under_the_real_policy(real: RealServer, browser: Br
     real.do(tell("one", started(), final(1, "hello there"), tenant="default", last_seq=0))
     browser.open(f"{real.http.url}/#call=one")
     browser.until(lambda: "hello there" in browser.text("#captions"), "what was said before")
-    real.do(tell("one", final(2, "good bye")))
+    real.do(tell("one", final(2, "good bye"), tenant="default"))
     browser.until(lambda: "good bye" in browser.text("#captions"), "what is said now")
-    real.do(tell("one", ended()))
-    real.do(real.http.settle("one"))
+    real.do(tell("one", ended(), tenant="default"))
+    real.do(real.http.settle("one", tenant="default"))
     browser.until(lambda: browser.texts("#deliveries summary"), "the end of the call")

@@ -3,11 +3,22 @@
 const CARRIERS = {
   twilio: "Twilio", telnyx: "Telnyx", signalwire: "SignalWire", plivo: "Plivo", vonage: "Vonage", exotel: "Exotel",
   bandwidth: "Bandwidth", genesys: "Genesys", asterisk: "Asterisk", audiosocket: "AudioSocket",
-  freeswitch: "FreeSWITCH", jambonz: "jambonz", webrtc: "WebRTC",
+  freeswitch: "FreeSWITCH", jambonz: "jambonz", webrtc: "WebRTC", rtp: "RTP", siprec: "SIPREC", recording: "Recording",
 };
 const VOICES = { caller: "Caller", agent: "Agent", mixed: "Mixed line" };
 const REASONS = {
   hangup: "hung up", closed: "connection closed", idle: "line went quiet", drained: "server was restarted",
+};
+const ERRORS = {
+  carrier_protocol: "the carrier sent what its protocol forbids",
+  carrier_silent: "no audio came",
+  carrier_flood: "the carrier sent more than a call has",
+  unsupported_media: "the audio is of a kind that is not known here",
+  unreadable_recording: "the recording could not be read",
+  fetch_failed: "the recording could not be fetched",
+  cancelled: "cancelled",
+  interrupted: "the server was interrupted",
+  internal: "something went wrong at the server",
 };
 const MISSING = { lost: "of audio missing", undecoded: "heard but not transcribed" };
 
@@ -30,7 +41,7 @@ export function spoken(ms) {
 /** When something was: the time alone on the same day, with the date before it otherwise. */
 export function moment(iso, now) {
   const then = new Date(iso);
-  const time = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const time = then.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
   if (then.toDateString() === new Date(now).toDateString()) return time;
   const sameYear = then.getFullYear() === new Date(now).getFullYear();
   const date = then.toLocaleDateString([], { day: "numeric", month: "short", ...(sameYear ? {} : { year: "numeric" }) });
@@ -59,7 +70,7 @@ export function voiceName(leg, speaker) {
 }
 
 export function endReason(reason, error) {
-  return error ? `error: ${error}` : REASONS[reason] ?? reason;
+  return error ? ERRORS[error] ?? `error: ${error}` : REASONS[reason] ?? reason;
 }
 
 export function missing(reason) {
