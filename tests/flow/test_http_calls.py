@@ -19,8 +19,8 @@ async def a_call(http: HttpServer, call_id: str, *texts: str, tenant: str = "acm
     finals = [final(number, text) for number, text in enumerate(texts, 1)]
     await http.tell(call_id, started(f"CA-{call_id}"), *finals, tenant=tenant, last_seq=0)
     if over:
-        await http.tell(call_id, ended())
-        await http.settle(call_id)
+        await http.tell(call_id, ended(), tenant=tenant)
+        await http.settle(call_id, tenant)
 
 
 async def test_a_call_reads_as_webhooks_tell_it(http: HttpServer) -> None:
