@@ -38,6 +38,8 @@ MOST_UNTOLD: Final = 1000
 LONGEST_NAME: Final = 200
 FAREWELL_S: Final = 2.0
 KEEP_ALIVE_S: Final = 15.0
+LONGEST_WAIT_S: Final = 0.02
+"""For audio that comes behind a mark, or for the rest of a frame."""
 LOOK_EVERY_S: Final = 0.1
 """Whether there is room again for a bot that is not read."""
 
@@ -167,7 +169,10 @@ class _Session:
             messages, done = self._playback.due(self._clock.monotonic())
             await self._send(messages, done)
             wait_s = self._playback.wait_s(self._clock.monotonic())
-            await (news.wait() if wait_s is None else first_of(news.wait(), self._clock.sleep(wait_s)))
+            if wait_s is None:
+                await news.wait()
+            else:  # news can wait, too: a clear sends for itself, and more audio goes behind what is queued
+                await self._clock.sleep(min(wait_s, LONGEST_WAIT_S))
 
     async def _clear(self, reason: str) -> None:
         messages, done = self._playback.clear(self._clock.monotonic())
