@@ -53,8 +53,8 @@ from bridge.web.server import application
 
 log = structlog.get_logger(__name__)
 
-CALLS_A_CORE: Final = 6
-"""What `max_calls = auto` takes for granted of this machine; `callbridge bench --find-capacity` measures it."""
+CALLS_A_CORE: Final = 12
+"""What `max_calls = auto` takes for granted where the recogniser is elsewhere and cannot be measured at the start."""
 
 SETTLING_GRACE_S: Final = 10
 """For the settled texts of calls that are over. What is not told by then is left to the next process."""
@@ -118,7 +118,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             engine=engine,
             sink=journal,
             clock=clock,
-            max_calls=CALLS_A_CORE * cores() if settings.max_calls == "auto" else settings.max_calls,
+            max_calls=_most_calls(settings, engine),
             tenant_max_calls=settings.tenant_max_calls,
             language=None if settings.language == "auto" else settings.language,
             languages=frozenset(languages),
@@ -277,6 +277,13 @@ async def _listen_for_asterisk(app: web.Application, settings: Settings) -> asyn
 def _why_not(error: OSError, host: str, port: int) -> str:
     why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
     return f"cannot listen on {host}:{port}: {why}"
+
+
+def _most_calls(settings: Settings, engine: Engine) -> int:
+    """Calls at once: as told, or as many as the engine was measured to carry."""
+    if settings.max_calls != "auto":
+        return settings.max_calls
+    return engine.capacity if isinstance(engine, LocalEngine) else CALLS_A_CORE * cores()
 
 
 def _check(settings: Settings, languages: Collection[str]) -> None:

@@ -61,8 +61,8 @@ class Urgency(IntEnum):
 class DecodeJob:
     """Speech to be put into words.
 
-    `samples` are 16 kHz. `prefix_text` is what the first part of `samples` is known to say: it is forced, and does
-    not come back. `previous_text` was said before `samples` begin. `language` None asks for detection.
+    `samples` are 16 kHz. `prefix_text` is what the first `known` of them say: it is forced, and does not come back.
+    `previous_text` was said before `samples` begin. `language` None asks for detection.
     """
 
     samples: Samples
@@ -72,11 +72,14 @@ class DecodeJob:
     language: str | None = None
     previous_text: str = ""
     prefix_text: str = ""
+    known: int = 0
     keywords: tuple[str, ...] = ()
     want_words: bool = False
     """Each with its own time; otherwise they are spread evenly, which costs nothing."""
     brisk: bool = False
     """The engine is busy: a smaller window will do."""
+    careful: bool = False
+    """Nobody waits, or a first try went wrong: the full window, and more than one hypothesis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

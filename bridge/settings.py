@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         None, description="encrypts webhook secrets and signs tokens; made in var/secret.key when unset"
     )
     max_calls: Literal["auto"] | int = Field(
-        "auto", description="calls at once; auto is what the machine was measured to hold"
+        "auto", description="calls at once; auto: as many as this machine is measured to hold, at the start"
     )
     keep_calls_days: float | None = Field(
         None, gt=0, description="days after its end that a call is deleted: words, events, deliveries, recording"

@@ -74,7 +74,8 @@ async def engine(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
         raise SetupError(f"{how}: speech gives no words; try other weights, or CALLBRIDGE_COMPUTE_TYPE=float32")
     if SAMPLE_SAYS not in decoded.text.casefold():
         return [(State.NOTE, f"{how}; English “{SAMPLE_SAYS} …” gives {decoded.text!r}")]
-    return [(State.GOOD, f"{how}; {(SAMPLE_MS[1] - SAMPLE_MS[0]) / 1000} s of speech decoded in {took:.2f} s")]
+    speed = f"{(SAMPLE_MS[1] - SAMPLE_MS[0]) / 1000} s of speech decoded in {took:.2f} s"
+    return [(State.GOOD, f"{how}; {speed}; up to {opened.capacity} calls at once")]
 
 
 async def database(settings: Settings, clock: Clock) -> list[tuple[State, str]]:

@@ -33,8 +33,13 @@ class Window:
     samples: Samples
     offset: int
     """Where the new speech begins in `samples`."""
-    prefix_text: str
-    previous_text: str
+    prefix_text: str = ""
+    previous_text: str = ""
+
+    @property
+    def said_before(self) -> str:
+        """All of the context's text."""
+        return f"{self.previous_text} {self.prefix_text}".strip()
 
 
 class Context:
@@ -57,8 +62,8 @@ class Context:
             self._length -= len(oldest.samples) + GAP
             self._before = f"{self._before} {oldest.text}"[-PREVIOUS_CHARACTERS:]
 
-    def window(self, samples: Samples, room: int) -> Window:
-        """`samples` behind as much earlier speech as fits into `room` samples."""
+    def window(self, samples: Samples, room: int, *, previous: int = PREVIOUS_CHARACTERS) -> Window:
+        """`samples` behind as much earlier speech as fits into `room` samples; `previous` characters of text before."""
         taken: list[Said] = []
         for said in reversed(self._said):
             room -= len(said.samples) + GAP
@@ -71,7 +76,7 @@ class Context:
             samples=audio,
             offset=len(audio) - len(samples),
             prefix_text=" ".join(said.text for said in taken),
-            previous_text=" ".join([self._before, *left])[-PREVIOUS_CHARACTERS:].strip(),
+            previous_text=" ".join([self._before, *left])[-previous:].strip() if previous else "",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bridge.model.frame import SAMPLE_RATE
 from bridge.ports import Decoded
 
 NO_SPEECH: Final = 0.6
@@ -64,6 +65,18 @@ STOCK: Final = frozenset(
 )
 """Phrases from the ends of videos that Whisper falls back on. Believed only when it is sure of them."""
 
+ECHO_WORDS: Final = 3
+"""People do say "yes" and "thank you" twice; of a run so long it is the context that speaks."""
+
+ECHO_WITHIN: Final = 40
+"""Words of context in which an echo is looked for: what was said minutes ago may be said again."""
+
+DOUBLED_WORDS: Final = 4
+
+SPARSE_FROM: Final = 3 * SAMPLE_RATE
+SPARSE_WORDS_PER_S: Final = 1.3
+"""Half of slow speech. Shorter speech may be one word and a breath."""
+
 STOCK_SURE: Final = -0.5
 STOCK_NO_SPEECH: Final = 0.3
 
@@ -77,7 +90,34 @@ def is_invented(decoded: Decoded) -> bool:
         return True
     if decoded.no_speech_probability > NO_SPEECH and decoded.average_log_probability < UNSURE:
         return True
-    plain = re.sub(r"\s+", " ", re.sub(r"[^\w\s]", "", text.casefold().replace("-", " "))).strip()
-    return plain in STOCK and (
+    return " ".join(_plain(text)) in STOCK and (
         decoded.average_log_probability < STOCK_SURE or decoded.no_speech_probability > STOCK_NO_SPEECH
     )
+
+
+def is_echo(decoded: Decoded, before: str) -> bool:
+    """Whether a decode says nothing but what its context has said: Whisper repeats what it was told to go by."""
+    said = _plain(decoded.text)
+    context = _plain(before)[-ECHO_WITHIN:]
+    starts = range(len(context) - len(said) + 1)
+    return len(said) >= ECHO_WORDS and any(context[start : start + len(said)] == said for start in starts)
+
+
+def is_doubled(decoded: Decoded) -> bool:
+    """Whether a decode says a run of words and at once says it again, as people rarely do and Whisper does."""
+    said = _plain(decoded.text)
+    return any(
+        said[start : start + length] == said[start + length : start + 2 * length]
+        for length in range(DOUBLED_WORDS, len(said) // 2 + 1)
+        for start in range(len(said) - 2 * length + 1)
+    )
+
+
+def is_sparse(decoded: Decoded, samples: int) -> bool:
+    """Whether so many samples of speech must have said more: behind a context a decode may skip or end early."""
+    return samples > SPARSE_FROM and len(decoded.words) < SPARSE_WORDS_PER_S * samples / SAMPLE_RATE
+
+
+def _plain(text: str) -> list[str]:
+    """Words as they are compared: no case, no signs."""
+    return re.sub(r"[^\w\s]", "", text.casefold().replace("-", " ")).split()

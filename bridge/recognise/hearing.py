@@ -20,8 +20,8 @@ from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment
 from bridge.ports import Clock, Decoded, DecodedWord, DecodeJob, Engine, Urgency
 from bridge.recognise.agreement import Agreement, joined
-from bridge.recognise.context import Context, Said, Window
-from bridge.recognise.guard import is_invented
+from bridge.recognise.context import PREVIOUS_CHARACTERS, Context, Said, Window
+from bridge.recognise.guard import is_doubled, is_echo, is_invented, is_sparse
 from bridge.recognise.heard import (
     AllHeard,
     Concluded,
@@ -48,7 +48,7 @@ from bridge.recognise.utterance import Utterance
 
 T = TypeVar("T")
 
-FIRST_PARTIAL: Final = from_ms(600)
+FIRST_PARTIAL: Final = from_ms(500)
 """Voice heard before the first partial is asked for; less gives Whisper too little to go by."""
 
 CUT_WITHIN: Final = 5 * SAMPLE_RATE
@@ -304,6 +304,7 @@ class Hearing:
             deadline=self._clock.monotonic() + PARTIAL_S,
             language=self._tongue.held,
             prefix_text=joined(known),
+            known=known[-1].end - start if known else 0,
             keywords=self._options.keywords,
             want_words=bool(agreement.text),  # nothing of a first partial is confirmed: its times are for nobody
         )
@@ -333,25 +334,37 @@ class Hearing:
         if len(samples) < SHORTEST:
             return Decoded.nothing(self._options.language or "")
         busy = is_busy(self._engine.pressure())
-        window = self._context.window(samples, context_room(len(samples), busy=busy))
+        window = self._context.window(
+            samples, context_room(len(samples), busy=busy), previous=0 if busy else PREVIOUS_CHARACTERS
+        )
         decoded = await self._decode_final(utterance, window, busy=busy)
-        if decoded is not None and not decoded.text and window.prefix_text:
-            alone = self._context.window(samples, 0)
-            decoded = await self._decode_final(utterance, alone, busy=busy)
-        return decoded
+        if decoded is None:
+            return None
+        echo = is_echo(decoded, window.said_before) or is_doubled(decoded)
+        unheard = bool(window.said_before) and not decoded.text
+        sparse = is_sparse(decoded, len(samples)) and not is_invented(decoded)
+        if not (echo or unheard or sparse):
+            return decoded
+        alone = await self._decode_final(utterance, Window(samples=samples, offset=0), careful=True)
+        better = alone is not None and (echo or len(alone.words) > len(decoded.words))
+        return alone if better else decoded
 
-    async def _decode_final(self, utterance: Utterance, window: Window, *, busy: bool) -> Decoded | None:
+    async def _decode_final(
+        self, utterance: Utterance, window: Window, *, busy: bool = False, careful: bool = False
+    ) -> Decoded | None:
         left_ms = CUT_WAITS_MS if utterance.goes_on else 0 if utterance.over else self._options.speculate_ms
         job = DecodeJob(
             samples=window.samples,
             urgency=Urgency.FINAL if utterance.over else Urgency.SPECULATIVE,
             deadline=self._clock.monotonic() + left_ms / 1000,
             language=self._tongue.held,
-            previous_text="" if busy else window.previous_text,
+            previous_text=window.previous_text,
             prefix_text=window.prefix_text,
+            known=window.offset,
             keywords=self._options.keywords,
             want_words=True,
             brisk=busy,
+            careful=careful,
         )
         try:
             decoded = await self._engine.decode(job)

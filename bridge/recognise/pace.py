@@ -7,7 +7,7 @@ from typing import Final
 from bridge.model.frame import SAMPLE_RATE
 from bridge.recognise.window import BRISK_BUCKETS_S, BUCKETS_S, LONGEST_S, TAIL_S, window_s
 
-PARTIAL_S: Final = 0.9
+PARTIAL_S: Final = 0.8
 SLOWEST_PARTIAL_S: Final = 4.0
 STRETCH_FROM: Final = 0.55
 STOP_FROM: Final = 0.8

@@ -36,7 +36,7 @@ RANK: Final = {
 JOIN_S: Final = 4
 """Windows of one batch differ by so much at most: each is encoded as it is, but decoded as long as the longest."""
 
-HOLD_FROM: Final = 0.4
+HOLD_FROM: Final = 0.5
 """The load from which jobs wait for company: a speculation as long as it will still be there when it is needed."""
 
 HOLD_S: Final = 0.12
@@ -261,7 +261,7 @@ class Scheduler(Generic[P]):
 
     def _like(self, first: _Waiting[P], ready: Iterable[_Waiting[P]]) -> list[_Waiting[P]]:
         """`first` and those that can be decoded with it. One that has failed before is tried alone."""
-        if first.plan.job.urgency is Urgency.SETTLE or first.tries or (not first.is_live and self._is_live()):
+        if first.plan.job.careful or first.tries or (not first.is_live and self._is_live()):
             return [first]
         like = [first]
         shortest = longest = first.plan.window_s
@@ -352,7 +352,7 @@ class Scheduler(Generic[P]):
 
 
 def _can_join(entry: _Waiting[P], first: _Waiting[P]) -> bool:
-    same_need = entry.rank[0] == first.rank[0]
+    same_need = entry.rank[0] == first.rank[0] and not entry.plan.job.careful
     return same_need and entry.plan.previous_tokens == first.plan.previous_tokens
 
 

@@ -1,4 +1,6 @@
-"""The record's text: neighbouring stretches of a leg, merged to nearly a full window and decoded once more."""
+"""The record's text: neighbouring stretches of a leg, merged to at most a full window and decoded once more, with more
+care than there is time for while somebody waits.
+"""
 
 from __future__ import annotations
 
@@ -81,9 +83,6 @@ class Settling:
 
     async def _settle(self, group: Sequence[Piece]) -> None:
         said = " ".join(piece.segment.text for piece in group)
-        if len(group) == 1:  # nothing to merge it with: the final had all of it
-            self._before = said
-            return
         job = DecodeJob(
             samples=joined([piece.samples for piece in group]),
             urgency=Urgency.SETTLE,
@@ -92,6 +91,7 @@ class Settling:
             previous_text=self._before,
             keywords=self._keywords,
             want_words=True,
+            careful=True,
         )
         try:
             decoded = await self._engine.decode(job)

@@ -6,6 +6,7 @@ The only file that knows the model. Everything here blocks and belongs in a work
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from bridge.recognise.window import (
     FULL_WINDOW_S,
     PARTIAL_BUCKETS_S,
     PREVIOUS_TOKENS,
+    hurried,
     previous_length,
     token_cap,
     window_s,
@@ -45,6 +47,14 @@ MAX_TOKENS: Final = TEXT_CONTEXT // 2
 
 LONG_RUN: Final = 5
 
+CAREFUL_BEAM: Final = 5
+"""Hypotheses followed at once. Live finals follow one: on short speech a beam gains them nothing."""
+
+REHEARSED_TOKENS: Final = 15
+
+LEADING: Final = " .,;:!?…"
+"""What a text does not begin with; behind a forced prefix a decode may first end its sentence."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -56,6 +66,9 @@ class Plan:
     prefix: tuple[int, ...]
     cap: int
     """New tokens at which the decode counts as run away."""
+    hurried: int
+    """New tokens from which repetition counts as a loop: people repeat themselves, but not in such haste."""
+    beam: int
 
     @property
     def previous_tokens(self) -> int:
@@ -114,6 +127,23 @@ class Whisper:
 
         return tuple(_LANGUAGE_CODES) if self.multilingual else ("en",)
 
+    def rehearse(self) -> float:
+        """Seconds that a final of four seconds and a dozen words takes here, alone: on a CPU its own seconds, whatever
+        else wants the cores just now. Nothing is said; the first time also warms the model up.
+        """
+        clock = time.perf_counter if self.device == "cuda" else time.process_time
+        noise = np.random.default_rng(0).normal(0, 0.01, 4 * SAMPLE_RATE).astype(np.float32)
+        plan = self.plan(DecodeJob(samples=noise, urgency=Urgency.FINAL, deadline=0, language="en"))
+        began = clock()
+        self._model.generate(
+            self._encode(plan, plan.window_s),
+            [self._prompt(plan, "en")],
+            beam_size=1,
+            max_length=2 * REHEARSED_TOKENS,
+            suppress_tokens=[-1, self._start.eot],
+        )
+        return clock() - began
+
     def plan(self, job: DecodeJob) -> Plan:
         """How `job` will be decoded. Cheap; raises EngineError when its samples do not fit a window."""
         if len(job.samples) > FULL_WINDOW_S * SAMPLE_RATE:
@@ -123,12 +153,15 @@ class Whisper:
         previous = self._previous(texts, job)
         partial = job.urgency is Urgency.PARTIAL
         buckets = PARTIAL_BUCKETS_S if partial else BRISK_BUCKETS_S if job.brisk else BUCKETS_S
+        new = len(job.samples) - job.known
         return Plan(
             job=job,
-            window_s=window_s(len(job.samples), buckets),
+            window_s=FULL_WINDOW_S if job.careful else window_s(len(job.samples), buckets),
             previous=previous,
             prefix=prefix[-MAX_TOKENS // 2 :],
-            cap=min(token_cap(len(job.samples), partial=partial), MAX_TOKENS),
+            cap=min(token_cap(new, partial=partial), MAX_TOKENS),
+            hurried=hurried(new),
+            beam=CAREFUL_BEAM if job.careful else 1,
         )
 
     def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
@@ -136,10 +169,11 @@ class Whisper:
         try:
             raws = self._generate(plans, [self._encode(plan, plan.window_s) for plan in plans])
             for index, (plan, raw) in enumerate(zip(plans, raws, strict=True)):
-                if len(plan.prefix) + len(raw.tokens) < plan.cap:
+                if len(raw.tokens) < plan.hurried:
                     continue
                 whole, raw.tokens = raw.tokens, without_loop(raw.tokens)
-                if len(raw.tokens) == len(whole) and plan.job.urgency is not Urgency.PARTIAL:
+                ran_away = len(whole) >= plan.cap and len(raw.tokens) == len(whole)
+                if ran_away and plan.job.urgency is not Urgency.PARTIAL:
                     raws[index] = self._again(plan, raw)
             return [self._read(plan, raw) for plan, raw in zip(plans, raws, strict=True)]
         except Exception as error:
@@ -179,8 +213,8 @@ class Whisper:
         results = self._model.generate(
             together,
             prompts,
-            beam_size=1,
-            max_length=_max_length(longest, max(plan.cap for plan in plans)),
+            beam_size=plans[0].beam,
+            max_length=_max_length(longest, max(len(plan.prefix) for plan in plans), max(plan.cap for plan in plans)),
             return_scores=True,
             return_no_speech_prob=True,
         )
@@ -208,7 +242,7 @@ class Whisper:
 
     def _again(self, plan: Plan, first: _Raw) -> _Raw:
         """The decode ran away: once more with the full window and nothing said before; the better of the two counts."""
-        bare = Plan(job=plan.job, window_s=FULL_WINDOW_S, previous=(), prefix=plan.prefix, cap=plan.cap)
+        bare = replace(plan, window_s=FULL_WINDOW_S, previous=())
         [second] = self._generate([bare], [self._encode(bare, FULL_WINDOW_S)])
         best = second if len(second.tokens) < len(first.tokens) else first
         best.retried = True
@@ -217,7 +251,7 @@ class Whisper:
 
     def _read(self, plan: Plan, raw: _Raw) -> Decoded:
         texts = self._tokenizer(raw.language)
-        text = texts.decode([token for token in raw.tokens if token < texts.eot]).strip()
+        text = texts.decode([token for token in raw.tokens if token < texts.eot]).strip().lstrip(LEADING)
         words = () if not text else self._words(plan, raw, texts) if plan.job.want_words else _spread(plan, raw, texts)
         return Decoded(
             text=text,
@@ -268,11 +302,11 @@ def _spread(plan: Plan, raw: _Raw, texts: Tokenizer) -> tuple[DecodedWord, ...]:
     )
 
 
-def _max_length(prompt: int, tokens: int) -> int:
-    """What CTranslate2 must be told to give `tokens` behind a prompt: it stops at half of `max_length`, and counts the
-    prompt against the whole of it.
+def _max_length(prompt: int, prefix: int, tokens: int) -> int:
+    """What CTranslate2 must be told to give `tokens` behind a prompt that ends with a forced prefix: it counts the
+    prefix and what follows against half of `max_length`, and the prompt against the whole of it.
     """
-    return min(max(2 * tokens, prompt + tokens), TEXT_CONTEXT)
+    return min(max(2 * (prefix + tokens), prompt + tokens), TEXT_CONTEXT)
 
 
 def _whole_words(pieces: Iterable[DecodedWord]) -> tuple[DecodedWord, ...]:
@@ -282,7 +316,7 @@ def _whole_words(pieces: Iterable[DecodedWord]) -> tuple[DecodedWord, ...]:
         text = piece.text.strip()
         if words and not any(letter.isalnum() for letter in text):
             words[-1] = replace(words[-1], text=words[-1].text + text)
-        elif text:
+        elif text := text.lstrip(LEADING):
             words.append(replace(piece, text=text, space=piece.text.startswith(" ")))
     return tuple(words)
 

@@ -34,6 +34,9 @@ PARTIAL_TOKENS_PER_S: Final = 5
 PARTIAL_TOKENS_AT_LEAST: Final = 6
 """A partial that runs away is cut, not decoded again: a lower cap saves its cost."""
 
+HURRIED_TOKENS_PER_S: Final = 5
+HURRIED_TOKENS_AT_LEAST: Final = 2
+
 PREVIOUS_TOKENS: Final = (0, 16, 32, 64)
 """How many tokens of previous text a decode may carry. CTranslate2 wants the start token at one place in all of a
 batch, so the number is one of a few."""
@@ -50,6 +53,11 @@ def token_cap(samples: int, *, partial: bool = False) -> int:
     if partial:
         return PARTIAL_TOKENS_AT_LEAST + round(PARTIAL_TOKENS_PER_S * samples / SAMPLE_RATE)
     return TOKENS_AT_LEAST + round(TOKENS_PER_S * samples / SAMPLE_RATE)
+
+
+def hurried(samples: int) -> int:
+    """As many tokens as so many samples of the most hurried speech say."""
+    return HURRIED_TOKENS_AT_LEAST + round(HURRIED_TOKENS_PER_S * samples / SAMPLE_RATE)
 
 
 def previous_length(tokens: int) -> int:

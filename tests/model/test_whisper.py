@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,16 @@ async def test_forced_text_does_not_come_back(engine: LocalEngine) -> None:
     begin = words[0].start_ms - 300
     first = decoded.words[0]
     assert first.start / 16 + begin == pytest.approx(words[7].start_ms, abs=300)
+
+
+@pytest.mark.parametrize("prefix", ["", "Good morning, you have reached"], ids=["nothing known", "text forced"])
+async def test_a_decode_gets_all_its_tokens_behind_any_prefix(engine: LocalEngine, prefix: str) -> None:
+    """What is forced takes nothing from what may be said; and nothing more is said than may be."""
+    call = fixture_call("two-party")
+    samples = call.part(Leg.AGENT, 500, 14_000).heard(Leg.AGENT)
+    plan = replace(engine.model.plan(job(samples=samples, prefix_text=prefix)), cap=8)
+    [raw] = engine.model._generate([plan], [engine.model._encode(plan, plan.window_s)])
+    assert len(raw.tokens) == plan.cap
 
 
 async def test_windows_of_different_lengths_decoded_together_say_what_they_say_alone(engine: LocalEngine) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from bridge.model.frame import SAMPLE_RATE
 from bridge.ports import Decoded
-from bridge.recognise.guard import is_invented
+from bridge.recognise.guard import is_doubled, is_echo, is_invented, is_sparse
+from tests.engines import said, spoken, words_in
 
 TEXTS = {
     "nothing": ("", -0.1, 0.0, True),
@@ -47,3 +51,49 @@ def test_invented_text_is_told_from_speech(text: str, sure: float, no_speech: fl
         no_speech_probability=no_speech,
     )
     assert is_invented(decoded) is invented
+
+
+def decoded(text: str) -> Decoded:
+    return replace(said(()), text=text)
+
+
+ECHOES = {
+    "the last sentence again": ("I got a car from you.", "Two weeks ago, I got a car from you.", True),
+    "its middle": ("a car from", "Two weeks ago, I got a car from you.", True),
+    "something new": ("The light came on.", "Two weeks ago, I got a car from you.", False),
+    "something new behind an echo": ("I got a car from you. The light came on.", "I got a car from you.", False),
+    "a short answer given twice": ("Thank you.", "Thank you. Thank you.", False),
+    "nothing before": ("I got a car from you.", "", False),
+    "nothing": ("", "I got a car from you.", False),
+    "long ago": ("I got a car from you.", "I got a car from you." + " Well." * 40, False),
+}
+
+
+@pytest.mark.parametrize(("text", "before", "echo"), ECHOES.values(), ids=ECHOES.keys())
+def test_an_echo_is_nothing_but_context(text: str, before: str, echo: bool) -> None:
+    """Three words or more, all of them said shortly before in that order."""
+    assert is_echo(decoded(text), before) is echo
+
+
+DOUBLES = {
+    "a sentence twice": ("Press star to cancel this. Press star to cancel this.", True),
+    "inside more": ("Well, press star to cancel, press star to cancel now.", True),
+    "once": ("Press star to cancel this message.", False),
+    "three words twice": ("I don't know. I don't know.", False),
+    "again, but later": ("Press star to cancel, or wait. Press star to cancel.", False),
+}
+
+
+@pytest.mark.parametrize(("text", "doubled"), DOUBLES.values(), ids=DOUBLES.keys())
+def test_a_double_is_a_run_of_words_said_again_at_once(text: str, doubled: bool) -> None:
+    """Four words or more; what people repeat is shorter, or comes later."""
+    assert is_doubled(decoded(text)) is doubled
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds", "sparse"), [(3, 4.0, True), (6, 4.0, False), (0, 4.0, True), (1, 2.9, False)]
+)
+def test_sparse_text_is_less_than_speech_says(words: int, seconds: float, sparse: bool) -> None:
+    """Fewer words than half of slow speech; a short stretch may hold one word."""
+    found = said(words_in(spoken(*range(11, 11 + words)))) if words else said(())
+    assert is_sparse(found, round(seconds * SAMPLE_RATE)) is sparse

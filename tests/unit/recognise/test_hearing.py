@@ -88,7 +88,7 @@ async def test_finals_come_in_order_and_each_once(open_line: OpenLine, engine: S
 
 async def test_the_final_is_ready_when_the_person_stops(open_line: OpenLine, engine: ScriptedEngine) -> None:
     """It is decoded in the pause, held back until the hang-over has ended, and told at that moment."""
-    line = await open_line()
+    line = await open_line(partials=False)
     await line.say(11)
     await line.pause()
     await line.clock.advance(0.2)
@@ -104,7 +104,7 @@ async def test_the_final_is_ready_when_the_person_stops(open_line: OpenLine, eng
 
 async def test_a_speculation_is_due_when_the_hang_over_ends(open_line: OpenLine, engine: ScriptedEngine) -> None:
     """Its deadline is the moment at which it would be told."""
-    line = await open_line(speculate_ms=288)
+    line = await open_line(partials=False, speculate_ms=288)
     await line.say(11)
     await line.pause()
     assert engine.jobs[0].deadline == pytest.approx(line.clock.monotonic() + 0.288)
@@ -183,6 +183,7 @@ async def test_the_final_carries_what_was_said_before(open_line: OpenLine, engin
         await line.stop()
     first, second = engine.asked(Urgency.SPECULATIVE)
     assert (first.prefix_text, second.prefix_text) == ("", "w11")
+    assert words_in(second.samples[: second.known])[0].text == "w11"
     assert [word.text for word in words_in(second.samples)] == ["w11", "w22"]
     segments = line.heard(Segment)
     assert [segment.text for segment in segments] == ["w11", "w22"]
@@ -199,6 +200,40 @@ async def test_a_final_that_hears_nothing_behind_its_context_is_decoded_alone(
         await line.say(number)
         await line.stop()
     assert [segment.text for segment in line.heard(Segment)] == ["w11", "w22"]
+
+
+async def test_an_echo_of_the_context_is_no_final(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """A decode that says again what it was told to go by is done once more without it."""
+    engine.answer = lambda job: said(words_in(job.samples)[:3]) if job.prefix_text else read(job)
+    line = await open_line(partials=False)
+    await line.say(11, 22, 33)
+    await line.stop()
+    await line.say(44)
+    await line.stop()
+    assert [segment.text for segment in line.heard(Segment)] == ["w11 w22 w33", "w44"]
+
+
+async def test_a_final_that_skips_speech_behind_its_context_is_decoded_alone(
+    open_line: OpenLine, engine: ScriptedEngine
+) -> None:
+    """Four seconds of speech do not say one word; the fuller of both counts."""
+    engine.answer = lambda job: said(read(job).words[:1]) if job.prefix_text else read(job)
+    line = await open_line(partials=False)
+    await line.say(11)
+    await line.stop()
+    await line.say(*range(21, 31))
+    await line.stop()
+    assert line.heard(Segment)[1].text == " ".join(f"w{number}" for number in range(21, 31))
+
+
+async def test_a_second_try_takes_care(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """Too few words with no context to blame: the full window hears what a short one skipped."""
+    engine.answer = lambda job: read(job) if job.careful else said(read(job).words[:1])
+    line = await open_line(partials=False)
+    await line.say(*range(21, 31))
+    await line.stop()
+    assert line.heard(Segment)[0].text == " ".join(f"w{number}" for number in range(21, 31))
+    assert [job.careful for job in engine.asked(Urgency.SPECULATIVE)] == [False, True]
 
 
 async def test_long_speech_is_cut_and_nothing_of_it_is_lost(open_line: OpenLine, engine: ScriptedEngine) -> None:
@@ -259,14 +294,14 @@ async def test_only_a_first_partial_does_without_times(open_line: OpenLine, engi
 
 
 async def test_partials_come_while_somebody_speaks(open_line: OpenLine, engine: ScriptedEngine) -> None:
-    """The first is asked for after 0.6 s of voice, then one for about every 0.9 s of it."""
+    """The first is asked for after half a second of voice, then one for about every 0.8 s of it."""
     line = await open_line()
     began = line.clock.monotonic()
     await line.say(*EIGHT, *EIGHT)
     asked = [at - began for at in engine.at]
-    assert asked[0] == pytest.approx(0.6, abs=0.05)
-    assert all(later - sooner == pytest.approx(0.9, abs=0.1) for sooner, later in pairwise(asked))
-    assert len(asked) == 7
+    assert asked[0] == pytest.approx(0.5, abs=0.05)
+    assert all(later - sooner == pytest.approx(0.8, abs=0.1) for sooner, later in pairwise(asked))
+    assert len(asked) == 8
     assert {job.urgency for job in engine.jobs} == {Urgency.PARTIAL}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,10 @@ async def test_the_most_urgent_job_goes_first(clock: VirtualClock, jobs: list[De
     assert bench.workers.names[1:] == order
 
 
+def careful(name: str) -> DecodeJob:
+    return replace(job(name), careful=True)
+
+
 BATCHES = {
     "like windows": ([job("a"), job("b")], ["a+b"]),
     "a window four seconds shorter": ([job("a", seconds=10), job("b", seconds=6)], ["a+b"]),
@@ -83,7 +88,7 @@ BATCHES = {
         [job("a"), job("b", PARTIAL, deadline=9), job("c", PARTIAL, deadline=9)],
         ["a", "b+c"],
     ),
-    "settling alone": ([job("a", SETTLE), job("b", SETTLE)], ["a", "b"]),
+    "what needs care alone": ([job("a"), careful("b"), job("c"), careful("d")], ["a+c", "b", "d"]),
     "four at most": ([job(n) for n in "abcdef"], ["a+b+c+d", "e+f"]),
 }
 

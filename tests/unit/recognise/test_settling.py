@@ -62,21 +62,19 @@ async def test_all_is_heard_before_what_is_left_is_settled(open_line: OpenLine, 
     assert [type(one) for one in line.heard(object)][-2:] == [AllHeard, Revision]
 
 
-@pytest.mark.parametrize(
-    ("utterances", "why"),
-    [
-        pytest.param([(11, 22)], "one utterance", id="nothing to merge"),
-        pytest.param([], "no utterance", id="nothing said"),
-    ],
-)
-async def test_there_may_be_nothing_to_settle(
-    open_line: OpenLine, engine: ScriptedEngine, utterances: list[tuple[int, ...]], why: str
-) -> None:
-    """A final that stands alone had all the context there is."""
+async def test_a_final_that_stands_alone_is_settled_too(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """There is nothing to merge it with, but it too is worth a second look."""
+    engine.answer = louder
     line = await open_line(partials=False)
-    await talk(line, *utterances)
+    await talk(line, (11, 22))
+    assert [one.text for one in line.heard(Revision)[0].segments] == ["W11 W22"]
+
+
+async def test_nothing_said_is_nothing_to_settle(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """A silent leg costs no decode."""
+    line = await open_line(partials=False)
+    await talk(line)
     assert engine.asked(Urgency.SETTLE) == []
-    assert line.heard(Revision) == []
 
 
 async def test_long_talk_is_settled_in_windows(open_line: OpenLine, engine: ScriptedEngine) -> None:
