@@ -12,7 +12,7 @@ from bridge.clock import SystemClock
 from bridge.model.events import rfc3339
 from bridge.settings import load
 
-SCOPES: Final = ("calls:read", "calls:write", "media", "webhooks")
+SCOPES: Final = ("calls:read", "calls:write", "media", "speakers", "upload", "webhooks")
 DEFAULT_SCOPES: Final = ("calls:read", "media")
 YEAR_S: Final = 366 * 86_400
 
