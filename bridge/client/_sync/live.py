@@ -9,7 +9,8 @@ from typing import Any, Final
 import httpx
 
 from bridge.client._sync.transport import Transport
-from bridge.client.errors import RateLimitError, ServerError, TransportError
+from bridge.client.errors import CallbridgeError, RateLimitError, ServerError, TransportError
+from bridge.client.policy import Retries
 from bridge.client.sse import Reader
 
 SETTLED: Final = 204
@@ -25,7 +26,7 @@ def follow(transport: Transport, path: str, after: int) -> Iterator[dict[str, An
     reader, failed = Reader(last_id=str(after)), 0
     while True:
         reader.reconnected()
-        asked_s: float | None = None
+        brought = False
         try:
             with transport.stream(path, {"Last-Event-ID": reader.last_id}) as answer:
                 if answer.status_code == SETTLED:
@@ -33,19 +34,14 @@ def follow(transport: Transport, path: str, after: int) -> Iterator[dict[str, An
                 for line in answer.iter_lines():
                     event = reader.feed(line)
                     if event is not None:
-                        failed = 0
+                        failed, brought = 0, True
                         yield event
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ServerError, RateLimitError) as error:
             failed += 1
-            if transport.retries.wait_s(failed, "GET", status=None) is None:
-                raise TransportError(f"{path}: {type(error).__name__}: {error}") from error
-        except (ServerError, RateLimitError) as error:
-            failed += 1
-            asked_s = error.retry_after
-            if transport.retries.wait_s(failed, "GET", status=error.status_code) is None:
-                raise
-        wait_s = transport.retries.wait_s(failed, "GET", status=None, asked_s=asked_s) if failed else reader.retry_s
-        time.sleep(wait_s or 0)
+            time.sleep(_wait_s(transport.retries, path, error, failed))
+        else:
+            if not brought:  # else it has most likely been the last: the server says so at once
+                time.sleep(reader.retry_s or transport.retries.delay_s)
 
 
 def watch(transport: Transport, path: str) -> Iterator[dict[str, Any]]:
@@ -62,12 +58,18 @@ def watch(transport: Transport, path: str) -> Iterator[dict[str, Any]]:
                     event = reader.feed(line)
                     if event is not None:
                         yield event
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ServerError, RateLimitError) as error:
             failed += 1
-            if transport.retries.wait_s(failed, "GET", status=None) is None:
-                raise TransportError(f"{path}: {type(error).__name__}: {error}") from error
-        except (ServerError, RateLimitError) as error:
-            failed += 1
-            if transport.retries.wait_s(failed, "GET", status=error.status_code) is None:
-                raise
-        time.sleep(transport.retries.wait_s(max(1, failed), "GET", status=None) or 0)
+            time.sleep(_wait_s(transport.retries, path, error, failed))
+        else:
+            time.sleep(reader.retry_s or transport.retries.delay_s)
+
+
+def _wait_s(retries: Retries, path: str, error: httpx.HTTPError | CallbridgeError, failed: int) -> float:
+    """Before the line is taken up again. Raises CallbridgeError when it has failed too often."""
+    ours = error if isinstance(error, CallbridgeError) else None
+    status, asked_s = (None, None) if ours is None else (ours.status_code, ours.retry_after)
+    wait_s = retries.wait_s(failed, "GET", status=status, asked_s=asked_s)
+    if wait_s is None:
+        raise ours or TransportError(f"{path}: {type(error).__name__}: {error}") from error
+    return wait_s

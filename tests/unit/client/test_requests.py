@@ -250,6 +250,13 @@ def test_events_go_on_whatever_breaks(naps: list[float], answers: list[Any]) -> 
     assert {request.url.path for request in server.seen} == {"/v1/calls/call-1/events"}
 
 
+def test_the_end_is_not_waited_for(naps: list[float]) -> None:
+    """Behind events the server is asked at once whether there will be more; behind none only when it likes to be."""
+    client, _ = opened(stream("retry: 2000\n\n"), stream(told(1), told(2)), httpx.Response(204))
+    assert len(list(client.calls("call-1").events())) == 2
+    assert naps == [2.0]
+
+
 def test_events_from_a_place_on(naps: list[float]) -> None:
     """Behind the `seq` that was seen before."""
     client, server = opened(stream(told(8)), httpx.Response(204))
