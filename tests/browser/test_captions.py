@@ -168,6 +168,20 @@ def test_speakers_of_a_mixed_line_have_names_and_colours(server: ScriptedServer,
     assert browser.lines()[2]["voice"] == browser.lines()[0]["voice"]
 
 
+def test_a_second_voice_on_a_leg_is_named_though_the_colour_is_the_legs(
+    server: ScriptedServer, browser: Browser
+) -> None:
+    """A loudspeaker, a transfer: whoever goes on needs no second name, whoever takes over does."""
+    server.begin("c1", started())
+    for number, speaker in enumerate(["S1", "S1", "S2"], 1):
+        server.tell("c1", final(CALLER, number, number * 2000, f"Line {number}.", speaker))
+    browser.open_call(server, "c1")
+    browser.until(lambda: len(browser.lines()) == 3, "three lines")
+    assert [line["who"] for line in browser.lines()] == ["Caller, S1", "Caller, S1", "Caller, S2"]
+    goes_on = browser.do("return [...document.querySelectorAll('.line')].map((e) => e.classList.contains('goes-on'))")
+    assert goes_on == [False, True, False]
+
+
 def test_only_finals_are_spoken_to_a_screen_reader(server: ScriptedServer, browser: Browser) -> None:
     """The live region gets finals as they come: no partials, no revisions, nothing from before."""
     server.begin("c1", started())

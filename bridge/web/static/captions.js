@@ -83,7 +83,7 @@ export class Captions {
     let last = null;
     for (const line of lines) {
       if (line.kind !== "speech") continue;
-      const voice = this.#elements.get(line.key).dataset.voice;
+      const voice = voiceName(line.leg, line.speaker);
       this.#elements.get(line.key).classList.toggle("goes-on", voice === last);
       last = voice;
     }
