@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
 
 from bridge.model.frame import SAMPLE_RATE, from_ms
 from bridge.model.likeness import Likeness, Vector
@@ -21,6 +23,9 @@ from bridge.speakers.splitting import SpeakerAt, split
 from bridge.speakers.timeline import Timeline
 from bridge.speakers.voices import Voices
 from bridge.speakers.windows import VoiceWindow
+
+RECENT: Final = 50
+"""Segments that are looked at again when a few windows change hands; older ones when speakers come or go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +76,11 @@ class Diarizer:
     def hear(self, window: VoiceWindow, voice: Vector) -> list[Renamed]:
         """A window's voice, and what that changes for segments that have been told."""
         fresh = self._timeline.add(window)
+        before = self._voices.speakers()
         if not self._voices.hear(voice, fresh / SAMPLE_RATE):
             return []
-        return self._rename(self._speaker_at)
+        recent = RECENT if self._voices.speakers() == before else len(self._told)
+        return self._rename(self._speaker_at, recent)
 
     def partial(self, partial: Partial) -> Partial:
         """With the number that its final will begin with."""
@@ -111,15 +118,16 @@ class Diarizer:
             return None if window is None else speakers[window]
 
         recut = [found for one in self._told.values() if (found := self._recut(one, speaker_at)) is not None]
-        return [*recut, *self._rename(speaker_at)]
+        return [*recut, *self._rename(speaker_at, len(self._told))]
 
     def _speaker_at(self, milliseconds: float) -> str | None:
         window = self._timeline.window_at(from_ms(milliseconds))
         return None if window is None else self._voices.speaker(window)
 
-    def _rename(self, speaker_at: SpeakerAt) -> list[Renamed]:
+    def _rename(self, speaker_at: SpeakerAt, recent: int) -> list[Renamed]:
+        """Of the segments told last."""
         renamed = []
-        for one in self._told.values():
+        for one in reversed(list(islice(reversed(self._told.values()), recent))):
             for at, piece in enumerate(one.pieces):
                 speaker = _most_of(piece, speaker_at)
                 if speaker is not None and speaker != piece.speaker:

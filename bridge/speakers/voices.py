@@ -6,6 +6,7 @@ name hangs on its groups, not on the order in which they were found, and an earl
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Final
@@ -20,6 +21,10 @@ MOST_GROUPS: Final = 48
 """Of one leg: the two most alike are joined when there are more."""
 
 
+LEAST_SHARE: Final = 0.02
+LEAST_AT_MOST_S: Final = 60.0
+"""A speaker has this share of a long call's speech, or has spoken for so long: noise piles up with the hours."""
+
 KNOWN_AFTER_S: Final = 3.0
 """How much of a speaker must be heard before a known voice is seen in it."""
 
@@ -33,8 +38,12 @@ class Voices:
         self._seconds: list[float] = []
         self._names: list[str | None] = []
         """Of each group."""
+        self._ids: list[int] = []
+        """Of each group, in the order they were made."""
         self._group_of: list[int] = []
-        """Of each window."""
+        """Of each window, the id of the group it was put into."""
+        self._joined: dict[int, int] = {}
+        """What groups that are no more have become part of."""
         self._kept: list[npt.NDArray[np.float16]] = []
         self._weights: list[float] = []
         self.known: Mapping[str, Vector] = {}
@@ -49,9 +58,13 @@ class Voices:
         self._name()
         return any(old is not None and old != new for old, new in zip(before, self._names, strict=False))
 
+    def speakers(self) -> frozenset[str]:
+        """All there are now."""
+        return frozenset(name for name in self._names if name is not None)
+
     def speaker(self, window: int) -> str:
         """Who speaks in a window, as far as is known now."""
-        name = self._names[self._group_of[window]]
+        name = self._names[bisect_left(self._ids, self._present(self._group_of[window]))]
         if name is None:
             raise LookupError(f"window {window} has no name")
         return name
@@ -64,10 +77,14 @@ class Voices:
         vectors = directions(np.array(self._kept, np.float32))
         weights = np.array(self._weights, np.float32)
         labels = grouped(vectors, join=self._likeness.join, same=self._likeness.same)
-        labels = nearest(vectors, absorb(vectors, weights, labels, self._likeness.least_ms / 1000))
+        labels = nearest(vectors, absorb(vectors, weights, labels, self._least_s()))
         held = [self.speaker(window) if keep_names else None for window in range(len(vectors))]
         names = _matched(labels, held, weights, self._recognised(vectors, labels, weights))
         return [names[int(label)] for label in labels]
+
+    def _least_s(self) -> float:
+        """How much speech makes a speaker."""
+        return max(self._likeness.least_ms / 1000, min(LEAST_SHARE * sum(self._seconds), LEAST_AT_MOST_S))
 
     def _place(self, voice: Vector, seconds: float) -> None:
         if self._sums:
@@ -76,12 +93,13 @@ class Voices:
             if alike[most] >= self._likeness.join:
                 self._sums[most] = self._sums[most] + voice
                 self._seconds[most] += seconds
-                self._group_of.append(most)
+                self._group_of.append(self._ids[most])
                 return
         self._sums.append(np.array(voice, np.float32))
         self._seconds.append(seconds)
         self._names.append(None)
-        self._group_of.append(len(self._sums) - 1)
+        self._ids.append(self._ids[-1] + 1 if self._ids else 0)
+        self._group_of.append(self._ids[-1])
         if len(self._sums) > MOST_GROUPS:
             self._join_closest()
 
@@ -93,12 +111,18 @@ class Voices:
         self._sums[one] = self._sums[one] + self._sums[other]
         self._seconds[one] += self._seconds[other]
         self._names[one] = self._names[one] or self._names[other]
-        self._group_of = [one if group == other else group - (group > other) for group in self._group_of]
-        del self._sums[other], self._seconds[other], self._names[other]
+        self._joined[self._ids[other]] = self._ids[one]
+        del self._sums[other], self._seconds[other], self._names[other], self._ids[other]
+
+    def _present(self, group: int) -> int:
+        """The group that there is now in place of one that may be no more."""
+        while (newer := self._joined.get(group)) is not None:
+            group = newer
+        return group
 
     def _name(self) -> None:
         sums, seconds = np.array(self._sums), np.array(self._seconds, np.float32)
-        labels = absorb(sums, seconds, agglomerate(sums, self._likeness.same), self._likeness.least_ms / 1000)
+        labels = absorb(sums, seconds, agglomerate(sums, self._likeness.same), self._least_s())
         names = _matched(labels, self._names, seconds, self._recognised(sums, labels, seconds))
         self._names = [names[int(label)] for label in labels]
 

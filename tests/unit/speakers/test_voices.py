@@ -111,3 +111,15 @@ def test_a_known_name_is_given_to_the_speaker_most_like_it_alone() -> None:
         voices.hear(more_like, 0.5)
     assert set(_names(voices, 12)[:6]) in ({"S1"}, {"S2"})
     assert set(_names(voices, 12)[6:]) == {"Grace"}
+
+
+def test_noise_that_piles_up_over_an_hour_is_no_speaker() -> None:
+    """The same odd sound every minute, half a second each time: 30 s in all, and never a fiftieth of the speech."""
+    voices = Voices(LIKENESS)
+    for _ in range(60):
+        for number in (1, 2):
+            for _ in range(30):
+                voices.hear(voice(number), 0.5)
+        voices.hear(voice(7), 0.5)
+    assert voices.speakers() == {"S1", "S2"}
+    assert set(voices.whole()) == {"S1", "S2"}
