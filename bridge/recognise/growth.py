@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Final
 
 GROW_LATE_S: Final = 0.2
@@ -14,10 +15,18 @@ MOST_AT_ONCE: Final = 2.0
 """Times as many as there are, at most, in one step."""
 
 
-def replicas_wanted(current: int, late_s: float, pressure: float, *, least: int, most: int) -> int:
-    """From `current` replicas whose latest decode is `late_s` behind and whose mean load is `pressure` (0 … 1).
+def lateness(replicas: Collection[float]) -> float:
+    """Of all replicas, from each one's: what a quarter of them exceeds. Among many, one is always late by chance."""
+    ordered = sorted(replicas)
+    return ordered[min(len(ordered) * 3 // 4, len(ordered) - 1)] if ordered else 0.0
 
-    Lateness says how far off the mark things are, so that it decides the step; load alone adds or takes one.
+
+def replicas_wanted(current: int, late_s: float, pressure: float, *, least: int, most: int, coming: int = 0) -> int:
+    """From `current` replicas that are `late_s` behind (`lateness`) and whose mean load is `pressure` (0 … 1), while
+    others are `coming`.
+
+    Lateness says how far off the mark things are, so that it decides the step; load alone adds or takes one. What is
+    coming counts: nothing is asked for twice because it takes its time.
     """
     wanted = current
     if late_s >= GROW_LATE_S:
@@ -27,4 +36,4 @@ def replicas_wanted(current: int, late_s: float, pressure: float, *, least: int,
         wanted = max(wanted, current + 1)
     elif pressure <= SHRINK_PRESSURE and current * pressure < (current - 1) * GROW_PRESSURE:
         wanted = current - 1
-    return min(max(wanted, least), most)
+    return min(max(wanted, least, current + coming if coming else 0), most)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from bridge.clock import SystemClock
 from bridge.errors import EngineError
-from bridge.recognise.growth import replicas_wanted
+from bridge.recognise.growth import lateness, replicas_wanted
 from bridge.recognise.local import open_engine
 from bridge.recognise.remote import PRESSURE, REPLICA, SHED, TOOK, UNDECODABLE
 from bridge.recognise.wire import pack_decoded, unpack_job
@@ -74,11 +74,12 @@ def grow(context: Any) -> tuple[int, dict[str, Any]]:
     told = context.aggregated_metrics
     late, pressure = told.get(LATE, {}), told.get("pressure", {})
     wanted = replicas_wanted(
-        context.target_num_replicas,
-        max(late.values(), default=0.0),
+        context.current_num_replicas,
+        lateness(late.values()),
         sum(pressure.values()) / len(pressure) if pressure else 0.5,
         least=context.capacity_adjusted_min_replicas,
         most=context.capacity_adjusted_max_replicas,
+        coming=max(0, context.target_num_replicas - context.current_num_replicas),
     )
     return wanted, {}
 

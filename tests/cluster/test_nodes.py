@@ -7,8 +7,9 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,7 @@ from tests.tones import SCRIPT, recording
 WHOLE: Final = "CLUSTER" in os.environ
 """`make cluster-test`: three servers and eight calls; otherwise as few as show it."""
 CALLS: Final = 8 if WHOLE else 2
+SUBSCRIBERS: Final = int(os.environ.get("SUBSCRIBERS", "100"))
 KILLED_AFTER_S: Final = 5.0
 TAKEN_UP_WITHIN_S: Final = 4 * LEASE_S + 5.0
 """The lease, a look, and the rest of eight calls heard on a machine that has other work."""
@@ -87,9 +89,8 @@ async def follow(server: Mortal, call_id: str) -> list[dict[str, Any]]:
     is cut: where Redis and the database are both away, nobody can tell it anything.
     """
     url = f"{server.url}/v1/calls/{call_id}"
+    await begun(server, call_id)
     async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
-        while (await session.get(url)).status == 404:  # noqa: ASYNC110  # nothing tells of a call that is to come
-            await asyncio.sleep(0.05)
         seen: list[dict[str, Any]] = []
         while True:
             with contextlib.suppress(aiohttp.ClientError):
@@ -131,6 +132,8 @@ async def nodes(postgres_url: str, tmp_path: Path) -> AsyncIterator[Nodes]:
             "CALLBRIDGE_ALLOW_PRIVATE_URLS": "127.0.0.1",
             "CALLBRIDGE_LANGUAGE": "en",
             "CALLBRIDGE_MAX_CALLS": "20",
+            "CALLBRIDGE_TENANT_MAX_READERS": "5000",
+            "CALLBRIDGE_REQUESTS_PER_MINUTE": "0",
         }
         servers = []
         for name in "abc" if WHOLE else "ab":
@@ -202,3 +205,42 @@ async def test_what_all_share_goes_away_in_the_middle_of_calls(nodes: Nodes, aud
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert sorted(words(events)) == sorted(said_by(10**6))
     assert [event["seq"] for event in await following] == list(range(1, len(events) + 1))
+
+
+@pytest.mark.skipif(not WHOLE, reason="takes half a minute: `make cluster-test` runs it")
+async def test_many_subscribers_of_one_call(
+    nodes: Nodes, audio: EncodedAudio, record_property: Callable[[str, object], None]
+) -> None:
+    """Half at its own server, half at another: each sees every event once. How soon is printed: it says as much of the
+    machine, which runs all readers, too.
+    """
+    a, b = nodes.servers[:2]
+    call = nodes.place(a, audio)
+    await begun(a, call)
+    many = [asyncio.create_task(follow(server, call)) for _ in range(SUBSCRIBERS // 2) for server in (a, b)]
+    seen = await asyncio.gather(*many)
+    events = await a.events(call)
+    assert all([event["seq"] for event in one] == list(range(1, len(events) + 1)) for one in seen)
+    for name, half in (("own", seen[::2]), ("other", seen[1::2])):
+        late = [
+            event["seen"] - made
+            for one in half
+            for event in one
+            if event["type"] == "transcript.final" and (made := _made(event)) > one[0]["seen"]
+        ]
+        p50, p95 = np.percentile(late, [50, 95]) * 1000
+        record_property(f"{name}_p95_ms", p95)
+        print(f"{len(half)} subscribers of {name} server: finals seen after {p50:.0f} ms p50, {p95:.0f} ms p95")  # noqa: T201
+
+
+def _made(event: dict[str, Any]) -> float:
+    """On the monotonic clock of this machine."""
+    wall = datetime.fromisoformat(event["time"]).timestamp()
+    return wall - time.time() + time.monotonic()
+
+
+async def begun(server: Mortal, call_id: str) -> None:
+    """Returns once the call is there."""
+    async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
+        while (await session.get(f"{server.url}/v1/calls/{call_id}")).status == 404:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.05)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.recognise.growth import replicas_wanted
+from bridge.recognise.growth import lateness, replicas_wanted
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,22 @@ from bridge.recognise.growth import replicas_wanted
 def test_what_is_wanted(current: int, late_s: float, pressure: float, wanted: int) -> None:
     """Lateness grows by its size, load by one; idleness gives back one at a time."""
     assert replicas_wanted(current, late_s, pressure, least=1, most=16) == wanted
+
+
+def test_what_is_coming_is_not_asked_for_again() -> None:
+    """A replica takes its time to load; being late meanwhile is no reason for yet another. Nor is one sent back."""
+    wanted = [replicas_wanted(4, 0.5, 1.0, least=1, most=99, coming=coming) for coming in range(6)]
+    assert wanted == [7, 7, 7, 7, 8, 9]
+    assert replicas_wanted(4, 0.0, 0.0, least=1, most=99, coming=2) == 6
+
+
+@pytest.mark.parametrize(
+    ("replicas", "late_s"),
+    [([], 0.0), ([0.3], 0.3), ([0.0] * 99 + [5.0], 0.0), ([0.0] * 50 + [0.4] * 50, 0.4), ([0.1, 0.2, 0.3, 0.4], 0.4)],
+)
+def test_one_late_replica_among_many_is_chance(replicas: list[float], late_s: float) -> None:
+    """A quarter of them is not: there are too few."""
+    assert lateness(replicas) == late_s
 
 
 @pytest.mark.parametrize("current", range(2, 40))
