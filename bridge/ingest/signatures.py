@@ -27,4 +27,4 @@ def spellings(url: str) -> Iterable[str]:
 
 def same(expected: str, given: str) -> bool:
     """In constant time; bytes, because a peer's header need not be ASCII."""
-    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
+    return hmac.compare_digest(expected.encode("utf-8", "surrogateescape"), given.encode("utf-8", "surrogateescape"))

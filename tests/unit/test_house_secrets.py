@@ -16,11 +16,17 @@ SECRET = re.compile(r"secret|signature|digest|hmac|password|token\b|api_?key|sha
 EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
 
 KNOWN = {
+    "client/validator.py: encoded != secret": "a secret, and itself without its prefix",
+    "compat/vocafuse/messages.py: endpoint.options.get(SIGNATURE) != TIMESTAMPED": "which way an endpoint is signed in",
     "deliver/bootstrap.py: endpoint.secrets[0] != secret": "the operator's setting, and what it was at the last start",
     "deliver/signing.py: encoded != secret": "a secret, and itself without its prefix",
     "recognise/weights.py: (found := sha256_of(folder / 'model.bin', progress)) != known.sha256": "a file's checksum",
     "recognise/weights.py: sha256_of(folder / 'model.bin', progress) == known.sha256": "a file's checksum",
-    "store/codec.py: f.name not in {'events', 'secrets'}": "names of columns",
+    "speakers/weights.py: (found := _sha256_of(path)) != MODEL_SHA256": "a file's checksum",
+    "speakers/weights.py: (found := _sha256_of(source)) != _CHECKPOINT_SHA256": "a file's checksum",
+    "speakers/weights.py: (found := hashlib.sha256(graph).hexdigest()) != MODEL_SHA256": "a file's checksum",
+    "speakers/weights.py: _sha256_of(made) != MODEL_SHA256": "a file's checksum",
+    "store/codec.py: f.name not in {'events', 'secrets', 'options'}": "names of columns",
     "store/keys.py: tables.keys.c.sha256 == sha256": "a hash looked up: what fits half of it opens nothing",
     "web/authorization.py: Proof.API_KEY in proofs": "a way to show a credential, looked up in the table",
     "web/media.py: TOKEN in request.query": "the name of a parameter",

@@ -84,6 +84,7 @@ def test_one_of_several_signatures() -> None:
         pytest.param("wss://example.org/audiohook?tenant=t1", {}, id="another-host"),
         pytest.param("wss://calls.example.org:8443/audiohook?tenant=t1", {}, id="another-port"),
         pytest.param(URL, {"X_API_KEY": "demo-key-2"}, id="another-key"),
+        pytest.param(URL, {"X_API_KEY": "demo-\udcd3"}, id="a-key-that-is-no-utf-8"),
         pytest.param(URL, {"Audiohook_Session_Id": "x"}, id="another-session"),
         pytest.param(URL, {"Signature": "sig1=:AAAA:"}, id="another-signature"),
         pytest.param(URL, {"Signature": ""}, id="no-signature"),
