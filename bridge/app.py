@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from bridge.calls import Calls
-from bridge.compat.table import STYLES, add_surfaces
+from bridge.compat.table import CHOICES, STYLES, add_surfaces
 from bridge.deliver.bootstrap import endpoint_from_settings
 from bridge.deliver.guard import Guard, GuardedSession
 from bridge.deliver.journal import Journal
@@ -190,6 +190,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
                 "spool": partial(asyncio.to_thread, spool.check),
             },
             advice=advice,
+            styles=CHOICES,
         )
 
 

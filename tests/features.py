@@ -65,6 +65,7 @@ SDKS: Final[Mapping[str, str]] = {
     "assemblyai": "assemblyai",
     "neuralspace": "neuralspace",
     "speechmatics": "speechmatics-rt",
+    "twilio": "twilio",
 }
 """What drives a surface's tests, by the surface's name."""
 

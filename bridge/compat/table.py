@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 
-from bridge.compat import assemblyai, deepgram, neuralspace, openai, smallest, speechmatics, telnyx, vocafuse
+from bridge.compat import assemblyai, deepgram, neuralspace, openai, smallest, speechmatics, telnyx, twilio, vocafuse
 from bridge.compat.live import SESSIONS, leave
 from bridge.deliver.style import Style
 
@@ -23,6 +23,8 @@ class Surface:
     add_routes: Callable[[web.Application], None]
     styles: Mapping[str, Style] = field(default_factory=dict)
     """Ways to write webhooks, by what an endpoint calls them."""
+    choices: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Those that anybody may choose for an endpoint, with the event types that they have words for."""
 
 
 SURFACES: Final = (
@@ -75,8 +77,17 @@ SURFACES: Final = (
         paths=speechmatics.PATHS,
         add_routes=speechmatics.add_routes,
     ),
+    Surface(
+        name="twilio",
+        title="Twilio Real-Time Transcriptions",
+        paths=twilio.PATHS,
+        add_routes=twilio.add_routes,
+        styles=twilio.STYLES,
+        choices=twilio.CHOICES,
+    ),
 )
 
+CHOICES: Final = {name: kinds for surface in SURFACES for name, kinds in surface.choices.items()}
 STYLES: Final = {name: style for surface in SURFACES for name, style in surface.styles.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -39,6 +39,8 @@ class Context:
     """The same for what calls do without: `/readyz` says it, and stays ready."""
     known_voices: KnownVoices | None = None
     """None: voices are not enrolled here."""
+    styles: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Ways to write webhooks that may be chosen beside ours, each with the event types that it has words for."""
     patience_s: float = 10
     """How long a live subscriber may take to accept one event before it is cut."""
     forget: Callable[[CallKey], Awaitable[None]] = _nothing_to_forget

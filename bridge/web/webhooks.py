@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from bridge.deliver.guard import Guard
 from bridge.deliver.signing import new_secret
-from bridge.errors import ConflictError
+from bridge.errors import ConflictError, InvalidRequestError
 from bridge.model.events import BODIES
 from bridge.model.records import Endpoint
 from bridge.web.auth import Scope
@@ -40,6 +40,7 @@ class EndpointIn(Incoming):
     url: Url
     events: Types = Field(default=ENDED_TYPES, description="event types (contract of events), or `*` for all")
     description: Description = ""
+    style: str = Field(default="", max_length=40, description="whose way messages are written in; see docs/compat.md")
 
 
 class EndpointChange(Incoming):
@@ -83,18 +84,36 @@ async def create_webhook(ask: Ask[Nothing, EndpointIn]) -> web.StreamResponse:
     if len(await store.endpoints(ask.tenant)) >= most:
         raise ConflictError(f"there are {most} endpoints already; delete one first")
     _guard(ask).check_url(wanted.url)
+    events = wanted.events
+    if wanted.style:
+        events = _told(ask, wanted.style, events if "events" in wanted.model_fields_set else None)
     endpoint = Endpoint(
         id=f"we_{secrets.token_hex(12)}",
         tenant=ask.tenant,
         url=wanted.url,
-        events=wanted.events,
+        events=events,
         secrets=(new_secret(),),
         enabled=True,
         created_at=ask.context.clock.now(),
         description=wanted.description,
+        style=wanted.style,
     )
     await store.create_endpoint(endpoint)
     return answer(_made(endpoint), status=201)
+
+
+def _told(ask: Ask[Any, Any], style: str, events: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The event types for a way to write: all that it has words for, if none are named. Raises InvalidRequestError."""
+    known = ask.context.styles.get(style)
+    if known is None:
+        names = ", ".join(sorted(ask.context.styles))
+        raise InvalidRequestError(f"style must be one of {names}", fields={"style": f"must be one of {names}"})
+    if events is None:
+        return tuple(known)
+    if missing := sorted(set(events) - set(known)):
+        why = f"{style} has no words for {', '.join(missing)}"
+        raise InvalidRequestError(why, fields={"events": why})
+    return events
 
 
 async def list_webhooks(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
@@ -112,6 +131,10 @@ async def update_webhook(ask: Ask[Nothing, EndpointChange]) -> web.StreamRespons
         _guard(ask).check_url(changes["url"])
     if changes.get("enabled"):
         changes["disabled_reason"] = None
+    if "events" in changes:
+        style = (await ask.context.store.endpoint(ask.tenant, ask.path("webhook_id"))).style
+        if style in ask.context.styles:
+            _told(ask, style, changes["events"])
     return answer(EndpointOut.of(await _update(ask, changes)))
 
 
