@@ -254,6 +254,10 @@ class CallStore(Protocol):
         """Raises NotFoundError."""
         ...
 
+    async def knows(self, key: CallKey) -> bool:
+        """Whether there is such a call, whatever has become of it."""
+        ...
+
     async def calls(self, tenant: str, wanted: CallFilter, *, cursor: str | None, limit: int) -> Page: ...
 
     async def calls_behind(self, tenant: str, wanted: CallFilter, *, skip: int, limit: int) -> NumberedPage:

@@ -203,11 +203,7 @@ class Recovery:
 
     async def _is_new(self, tape: LeftTape) -> bool:
         """Whether the call was cut off before even its start was kept; otherwise it is settled."""
-        try:
-            await self._store.call(tape.header.tenant, tape.header.call_id)
-        except NotFoundError:
-            return True
-        return False
+        return not await self._store.knows(tape.header.key)
 
     async def _tell_rest(self, tape: LeftTape, record: CallRecord | None) -> None:
         key = tape.header.key

@@ -8,8 +8,7 @@ from typing import Final
 
 import structlog
 
-from bridge.errors import NotFoundError, SpoolError, StoreError
-from bridge.model.call_key import CallKey
+from bridge.errors import SpoolError, StoreError
 from bridge.ports import CallStore, Clock
 from bridge.spool.kept import forget, forget_older, owners
 
@@ -86,7 +85,7 @@ class Retention:
         while found := await asyncio.to_thread(owners, self._folder, after=after, limit=AT_ONCE):
             for name, header in found:
                 after = name
-                if header is not None and not await self._is_known(header.key):
+                if header is not None and not await self._store.knows(header.key):
                     await asyncio.to_thread(forget, self._folder, header.key)
                     log.info("a recording of a deleted call was deleted", file=name)
             await self._clock.sleep(BREATH_S)
@@ -95,10 +94,3 @@ class Retention:
         """Overwrite what deleting left behind. Raises StoreError."""
         while await self._store.scrub():
             await self._clock.sleep(BREATH_S)
-
-    async def _is_known(self, key: CallKey) -> bool:
-        try:
-            await self._store.call(key.tenant, key.call_id)
-        except NotFoundError:
-            return False
-        return True

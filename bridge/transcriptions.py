@@ -93,7 +93,7 @@ class Transcriptions:
         self.check_room()
         if not CALL_ID.fullmatch(order.call_id):
             raise InvalidRequestError("call_id may hold letters, digits and ._:- alone", fields={"call_id": "no id"})
-        if self.has(order.key) or order.key in self._coming or await self._is_kept(order):
+        if self.has(order.key) or order.key in self._coming or await self._store.knows(order.key):
             raise ConflictError(f"call {order.call_id} exists already")
         self._coming.add(order.key)
         try:
@@ -128,13 +128,6 @@ class Transcriptions:
         work.cancel()
         if work.task is None:  # its end is told at once, whoever else waits
             self._begin(work)
-
-    async def _is_kept(self, order: Order) -> bool:
-        try:
-            await self._store.call(order.tenant, order.call_id)
-        except NotFoundError:
-            return False
-        return True
 
     def _keep(self, order: Order, upload: Upload | None) -> Shelved:
         if upload is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from bridge.errors import NotFoundError, SlowReaderError
+from bridge.errors import SlowReaderError
 from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from bridge.ports import CallStore
@@ -171,16 +171,9 @@ class Hub:
     async def _begun(self, recent: _LiveCall, tenant: str, call_id: str) -> None:
         while True:
             news = recent.news.next()
-            if recent.live or await self._is_kept(tenant, call_id):
+            if recent.live or await self._store.knows(CallKey(tenant, call_id)):
                 return
             await news.wait()
-
-    async def _is_kept(self, tenant: str, call_id: str) -> bool:
-        try:
-            await self._store.call(tenant, call_id)
-        except NotFoundError:
-            return False
-        return True
 
     async def tenant(self, tenant: str) -> AsyncGenerator[Event, None]:
         """The `EventFeed` port. Raises SlowReaderError when events went by unread; each call can still be resumed."""

@@ -44,6 +44,11 @@ class SqlCalls(SqlNodes):
     async def call(self, tenant: str, call_id: str) -> CallRecord:
         return await self._db.read(lambda connection: codec.call_of(own_call(connection, tenant, call_id)))
 
+    async def knows(self, key: CallKey) -> bool:
+        mine = (tables.calls.c.tenant == key.tenant, tables.calls.c.call_id == key.call_id)
+        query = select(tables.calls.c.number).where(*mine)
+        return await self._db.read(lambda connection: connection.execute(query).first() is not None)
+
     async def calls(self, tenant: str, wanted: CallFilter, *, cursor: str | None, limit: int) -> Page:
         """Newest start first; newest end first when `ended_after` asks what is new. Text is found in ended calls."""
         queries = listing.queries(tenant, wanted, cursor=cursor, limit=limit, index=self._db.terms)

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from bridge.errors import CapacityError, ConflictError, NotFoundError, UnsupportedMediaError
 from bridge.ingest.rtp import Expected
 from bridge.ingest.rtp_formats import Audio, PayloadTypes, payload_of
+from bridge.model.call_key import CallKey
 from bridge.model.stream import Leg
 from bridge.web.auth import Scope
 from bridge.web.call_options import CallOptionsIn, Text
@@ -110,7 +111,7 @@ class RtpOut(Outgoing):
 async def open_rtp(ask: Ask[Nothing, RtpIn]) -> web.StreamResponse:
     wanted = ask.body
     call_id = wanted.call_id or f"call_{secrets.token_hex(12)}"
-    if wanted.call_id is not None and await _exists(ask, wanted.call_id):
+    if wanted.call_id is not None and await ask.context.store.knows(CallKey(ask.tenant, wanted.call_id)):
         raise ConflictError(f"there is a call {call_id} already")
     payload_types = wanted.as_payload_types()
     expected = Expected(
@@ -135,14 +136,6 @@ async def get_rtp(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 async def close_rtp(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     _found(ask).media.end("hangup")
     return web.Response(status=204)
-
-
-async def _exists(ask: Ask[Any, Any], call_id: str) -> bool:
-    try:
-        await ask.context.store.call(ask.tenant, call_id)
-    except NotFoundError:
-        return False
-    return True
 
 
 def _found(ask: Ask[Nothing, Nothing]) -> RtpCall:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from bridge.errors import ConflictError, InvalidRequestError, NotFoundError
+from bridge.model.call_key import CallKey
 from bridge.model.events import MediaGap
 from bridge.model.records import CallFilter, CallStatus, Delivery, DeliveryFilter, DeliveryStatus
 from bridge.model.stream import Leg
@@ -161,6 +162,11 @@ async def test_tenants_that_choose_the_same_id(store: Store) -> None:
         [said] = await store.segments(tenant, "call-1")
         return call.metadata["whose"], said.text, call.settled, call.last_seq
 
+    assert [await store.knows(key) for key in (ours.key, CallKey("third", "call-1"), acmes("call-2"))] == [
+        True,
+        False,
+        False,
+    ]
     assert await known("acme") == ("ours", "our words", False, 3)
     assert await known("other") == ("theirs", "their own words", True, 4)
     [waiting], [due] = [

@@ -89,6 +89,10 @@ class MemoryCalls:
             last_seq=len(events),
         )
 
+    async def knows(self, key: CallKey) -> bool:
+        await asyncio.sleep(0)
+        return self.tenants.get(key.call_id) == key.tenant
+
     async def events(self, tenant: str, call_id: str, *, after: int, limit: int) -> Sequence[Event]:
         await self.call(tenant, call_id)
         self.reads += 1
