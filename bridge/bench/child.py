@@ -45,6 +45,7 @@ async def child_server(settings: Mapping[str, str]) -> AsyncIterator[Server]:
                 env=environment,
                 stdout=output,
                 stderr=output,
+                process_group=0,  # Ctrl-C is its parent's to hear, which then stops it in order
             )
         try:
             await _ready(f"http://127.0.0.1:{port}", process, log)
