@@ -262,8 +262,6 @@ async def test_a_stop_with_an_audiosocket_call(tmp_path: Path) -> None:
     ("given", "fault"),
     [
         pytest.param({"language": "xx"}, "CALLBRIDGE_LANGUAGE: 'base' does not write 'xx'", id="language"),
-        pytest.param({"engine": "warp"}, "CALLBRIDGE_ENGINE", id="engine"),
-        pytest.param({"events_url": "redis://127.0.0.1"}, "CALLBRIDGE_EVENTS_URL", id="events"),
         pytest.param({"spool_dir": Path("/proc/none")}, "CALLBRIDGE_SPOOL_DIR: cannot make /proc/none", id="spool"),
         pytest.param({"webhook_url": "http://10.0.0.1/"}, "CALLBRIDGE_WEBHOOK_URL", id="webhook"),
     ],
