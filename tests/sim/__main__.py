@@ -16,7 +16,8 @@ import structlog
 
 from tests.sim.invariants import broken
 from tests.sim.mutations import MUTATIONS
-from tests.sim.world import World, prepare, simulated
+from tests.sim.stage import prepare, simulated
+from tests.sim.world import World
 
 AT_ONCE: Final = 8
 """Seeds that a worker takes at a time."""

@@ -16,7 +16,8 @@ from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamIt
 from tests.engines import spoken
 from tests.sim import world as world_module
 from tests.sim.plan import Plan
-from tests.sim.world import World, prepare, simulated
+from tests.sim.stage import prepare, simulated
+from tests.sim.world import World
 
 CHUNK = 3200
 LOOK_EVERY = 100

@@ -7,58 +7,39 @@ decoding threads, the receivers, and time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import hashlib
 import json
-import random
-import secrets
 import shutil
-import sqlite3
-import sys
 import tempfile
-import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import StaticPool, create_engine, event
 
 import bridge.app as app_module
-import bridge.call as call_module
-import bridge.deliver.webhooks as webhooks_module
-import bridge.spool.file as file_module
-import bridge.spool.locks as locks_module
-import bridge.spool.presence as presence_module
 from bridge.deliver.retry import JITTER, SCHEDULE_S
-from bridge.errors import BridgeError, StoreError
+from bridge.errors import BridgeError
 from bridge.model.events import body_from_dict
-from bridge.model.records import Endpoint
 from bridge.model.stream import StreamItem
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.watchdog import Watched
 from bridge.settings import Settings
 from bridge.spool.file import LeftTape
-from bridge.spool.tape import Tape
-from bridge.store import migrate
 from bridge.store.cipher import Cipher
 from bridge.store.sql import SqlStore
-from bridge.store.sqlite import SqliteDatabase, _begin
 from bridge.web.context import Context
 from bridge.web.drain import until_idle
 from tests.sim.carrier import Carrier, Sent
+from tests.sim.database import SimDatabase, engine
 from tests.sim.disk import Disk
 from tests.sim.engine import Decoders
-from tests.sim.loop import Crashed, SimClock, SimLoop, StuckError, Threads
+from tests.sim.loop import Crashed, SimClock, SimLoop, StuckError
 from tests.sim.plan import CALM_AFTER_S, Plan, plan
 from tests.sim.readers import Reader
-from tests.sim.receivers import SECRET, Receivers
+from tests.sim.receivers import Receivers
 from tests.sim.spool import SimSpool
-from tests.tones import tone_segmenter
 
 BASE = 1_800_000_000.0
 REST_WITHIN_S = 900.0
@@ -69,58 +50,6 @@ the next one waits as long as the schedule says.
 LOOK_S = 2.0
 WRITTEN_WITHIN_S = 0.3
 """What the page of guarantees calls about a quarter of a second: a turn of the spool, and a disk that takes a while."""
-
-
-@cache
-def _template() -> bytes:
-    """A database with its tables, made by the product's own migrations."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    event.listen(engine, "begin", _begin)
-    with engine.connect() as connection:
-        connection.execution_options(immediate=True)
-        with connection.begin():
-            migrate.upgrade(connection)
-        raw: Any = connection.connection.dbapi_connection
-        found: bytes = raw.serialize()
-    return found
-
-
-@cache
-def _engine() -> Any:
-    """One connection for all seeds of a process: what statements compile to is kept."""
-    engine = create_engine(
-        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True
-    )
-
-    def connected(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-class SimDatabase(SqliteDatabase):
-    """The product's own, over memory: refuses, or keeps and does not say so."""
-
-    def __init__(self, world: World) -> None:
-        self._engine = _engine()
-        self._writer: Any = Threads(1)
-        self._readers: Any = Threads(4)
-        self._world = world
-
-    def _transaction(self, work: Any, immediate: bool) -> Any:
-        world = self._world
-        chance = 1.0 if world.calm else world.rng.random()
-        if chance < world.plan.store_refuses:
-            raise StoreError("the database is away")
-        found = super()._transaction(work, immediate)
-        if immediate and chance > 1 - world.plan.store_forgets and not world.calm:
-            raise StoreError("the connection broke before the answer came")
-        return found
-
-    async def close(self) -> None: ...
 
 
 class World:
@@ -358,7 +287,7 @@ class World:
     # -- looking at what is there, past the product ----------------------------------------------------------------
 
     def rows(self, query: str, *given: Any) -> list[Any]:
-        raw: Any = _engine().raw_connection()
+        raw: Any = engine().raw_connection()
         try:
             found: list[Any] = raw.dbapi_connection.execute(query, given).fetchall()
         finally:
@@ -383,13 +312,6 @@ class World:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@cache
-def _settle_down() -> None:
-    """The product's own code need not be looked through by every collection."""
-    gc.collect()
-    gc.freeze()
-
-
 def _fast_folder() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # memory, where there is such a folder
 
@@ -400,78 +322,3 @@ def _settings() -> Settings:
         database_url="sqlite:///simulated.db", secret_key=SecretStr("simulated"), max_calls=20, language="en",
         resume_grace_s=1.0,
     )  # fmt: skip
-
-
-@contextlib.contextmanager
-def simulated(world: World) -> Iterator[None]:
-    """The product with this world around it."""
-    rng = Random(f"secrets {world.plan.seed}")
-
-    def token_hex(size: int = 32) -> str:
-        return rng.randbytes(size).hex()
-
-    state = random.getstate()
-    random.seed(world.plan.seed)
-    with contextlib.ExitStack() as stack:
-        put = partial(_put, stack)
-        put(secrets, "token_hex", token_hex)
-        put(app_module, "open_store", world.open_store)
-        put(app_module, "GuardedSession", lambda _guard: world.receivers)
-        put(app_module, "Spool", world.spool)
-        put(app_module, "engine_metrics", lambda _engine: nullcontext())
-        put(app_module, "LOOP_WATCH_S", 600.0)
-        put(webhooks_module, "POLL_S", 60.0)
-        put(call_module, "Segmenter", tone_segmenter)
-        for module in (file_module, locks_module, presence_module):
-            put(module, "os", world.disk)
-            put(module, "fcntl", world.disk)
-        put(Tape, "__hash__", lambda tape: hash(tape.header.started_at))
-        _settle_down()
-        gc.disable()  # and nothing of a process that is gone is found in the middle of the next one
-        stack.callback(gc.enable)
-        put(sys, "unraisablehook", lambda _: None)  # what a killed process would do while it is thrown away
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # and what it never came to await
-                try:
-                    yield
-                finally:
-                    gc.collect()
-        finally:
-            random.setstate(state)
-            world.clean_up()
-
-
-def _put(stack: contextlib.ExitStack, where: Any, name: str, value: Any) -> None:
-    before = getattr(where, name)
-    setattr(where, name, value)
-    stack.callback(setattr, where, name, before)
-
-
-@asynccontextmanager
-async def _nothing() -> AsyncIterator[None]:
-    yield
-
-
-def prepare(world: World) -> None:
-    """An empty database with this world's endpoints."""
-    raw: Any = _engine().raw_connection()
-    raw.dbapi_connection.deserialize(_template())
-    raw.close()
-    world.clock.loop = loop = SimLoop(0.0, Random(0))
-
-    async def endpoints() -> None:
-        store = await world.open_store("", Cipher(["simulated"]), world.clock)
-        for number, _ in enumerate(world.plan.receivers):
-            await store.create_endpoint(
-                Endpoint(
-                    id=f"we_{number}", tenant="acme", url=f"https://receiver-{number}/", enabled=True,
-                    events=world.plan.events[number], secrets=(SECRET,), created_at=world.clock.now(),
-                )
-            )  # fmt: skip
-
-    refuses, forgets = world.plan.store_refuses, world.plan.store_forgets
-    world.plan.store_refuses = world.plan.store_forgets = 0.0
-    loop.live(endpoints())
-    world.plan.store_refuses, world.plan.store_forgets = refuses, forgets
-    loop.close()
