@@ -157,8 +157,9 @@ async def test_kill_9(server: Mortal, receiver: Receiver, kill: int, record_prop
     call_id = f"call-{next(NUMBERS)}"
     report = CallReport(encode(CALL.audio, TwilioSide.media_format, frame_ms=20))
     placing = asyncio.create_task(place(server, report, call_id))
+    due = time.monotonic() + at_s
     await asyncio.sleep(at_s)
-    unsafe = unsafe_ms()
+    unsafe = unsafe_ms() + 1000 * (time.monotonic() - due)  # a machine that held us up has held the server up
     server.signal(signal.SIGKILL)
     await server.gone()
     await asyncio.wait_for(placing, PATIENCE_S)
