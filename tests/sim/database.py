@@ -52,6 +52,7 @@ class SimDatabase(SqliteDatabase):
 
     def __init__(self, world: World) -> None:
         self._engine = engine()
+        self._merging = False
         self._writer: Any = Threads(1)
         self._readers: Any = Threads(4)
         self._world = world
