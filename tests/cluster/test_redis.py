@@ -17,6 +17,7 @@ from bridge.deliver import stream_reader, stream_writer
 from bridge.deliver.stream_writer import StreamWriter
 from bridge.deliver.streams import CALL_KEPT, OVER_KEPT_S, TENANT_KEPT, Keys
 from bridge.errors import SetupError, SlowReaderError, StoreError
+from bridge.model.events import Event
 from tests.cluster.line import Line
 from tests.live import PATIENCE_S, REDIS, Teller, read, redis_prefix, until
 from tests.story import Story, acmes, ended, final, started
@@ -45,6 +46,12 @@ class Pair:
         async with asyncio.timeout(PATIENCE_S):
             while not await holds():  # noqa: ASYNC110  # no event tells of it
                 await asyncio.sleep(0.01)
+
+
+async def seen(watched: AsyncIterator[Event], seq: int) -> None:
+    """Reads on until the event of that number has come: a reader that began late may not see those before it."""
+    while (await anext(watched)).seq != seq:
+        pass
 
 
 @pytest.fixture
@@ -97,10 +104,10 @@ async def test_a_teller_whose_redis_goes_and_comes_back(pair: Pair) -> None:
     own = asyncio.create_task(read(pair.hubs["a"].call("acme", "c")))
     other = asyncio.create_task(read(pair.hubs["b"].call("acme", "c")))
     watched = pair.hubs["b"].tenant("acme")
-    first = asyncio.ensure_future(anext(watched))
+    begun = asyncio.ensure_future(seen(watched, 2))
     await asyncio.sleep(0.1)
     await pair.a.say(1)
-    await first
+    await begun
     await pair.lines["a"].cut()
     await pair.a.say(5)
     await pair.sees_fault("a", lost=True)
