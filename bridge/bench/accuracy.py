@@ -24,8 +24,10 @@ from callcodecs import g711
 from callcodecs.resample import Resampler
 
 LINE: Final = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
-AT_ONCE: Final = 4
 BEAM: Final = 5
+IDLE: Final = 0.2
+"""Pressure below which the next second of a recording is said, so that the engine hears it as a single live call's."""
+LOOK_AGAIN_S: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -44,19 +46,16 @@ class Score:
 async def accuracy(
     calls: Sequence[BenchCall], engine: Engine, clock: Clock, *, offline: Path | None, done: Callable[[], None]
 ) -> dict[str, Score]:
-    """Scores by kind of recording. `offline` is the weights' folder for the comparison, None for none."""
+    """Scores by kind of recording, heard one after the other by an engine that has time for them. `offline` is the
+    weights' folder for the comparison, None for none.
+    """
     compared = await asyncio.to_thread(_Offline, offline) if offline is not None else None
-    turns = asyncio.Semaphore(AT_ONCE)
     scores: dict[str, Score] = {}
-
-    async def one(call: BenchCall) -> None:
-        async with turns:
-            told = await _hear(call, engine, clock)
+    for call in calls:
+        told = await _hear(call, engine, clock)
         plain = await asyncio.to_thread(compared.hear, call) if compared is not None else None
         _add(scores.setdefault(f"{call.kind} {call.language[:2]}", Score()), call, told, plain)
         done()
-
-    await asyncio.gather(*(one(call) for call in calls))
     return scores
 
 
@@ -77,7 +76,7 @@ def _add(score: Score, call: BenchCall, told: _Told, plain: Mapping[Leg, str] | 
 
 
 async def _hear(call: BenchCall, engine: Engine, clock: Clock) -> _Told:
-    """The call through the whole pipeline, as fast as the engine allows."""
+    """The call through the whole pipeline, as fast as the engine has it done without being busy."""
     told = _Told()
     started = StreamStarted(
         carrier="bench", carrier_call_id=call.id, stream_id=call.id, legs=tuple(call.audio.legs), media_format=LINE
@@ -93,12 +92,16 @@ async def _hear(call: BenchCall, engine: Engine, clock: Clock) -> _Told:
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(heard.tell())
-        tasks.create_task(heard.listen(_items(call)))
+        tasks.create_task(heard.listen(_items(call, engine, clock)))
     return told
 
 
-async def _items(call: BenchCall) -> AsyncIterator[StreamItem]:
-    for number, frame in enumerate(encode(call.audio, LINE).frames, 1):
+async def _items(call: BenchCall, engine: Engine, clock: Clock) -> AsyncIterator[StreamItem]:
+    audio = encode(call.audio, LINE)
+    a_second = 1000 // audio.frame_ms
+    for number, frame in enumerate(audio.frames, 1):
+        while number % a_second == 0 and engine.pressure() >= IDLE:
+            await clock.sleep(LOOK_AGAIN_S)
         for leg, payload in frame.items():
             yield MediaChunk(leg=leg, payload=payload, sequence=number)
     yield StreamStopped()

@@ -343,9 +343,9 @@ class Hearing:
         echo = is_echo(decoded, window.said_before) or is_doubled(decoded)
         unheard = bool(window.said_before) and not decoded.text
         sparse = is_sparse(decoded, len(samples)) and not is_invented(decoded)
-        if not (echo or unheard or sparse):
+        if not (echo or unheard or sparse) or (busy and not window.said_before):
             return decoded
-        alone = await self._decode_final(utterance, Window(samples=samples, offset=0), careful=True)
+        alone = await self._decode_final(utterance, Window(samples=samples, offset=0), careful=not busy)
         better = alone is not None and (echo or len(alone.words) > len(decoded.words))
         return alone if better else decoded
 

@@ -1,5 +1,5 @@
 """The record's text: neighbouring stretches of a leg, merged to at most a full window and decoded once more, with more
-care than there is time for while somebody waits.
+care than there is time for while somebody waits, unless many do.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bridge.recognise.agreement import joined as words_joined
 from bridge.recognise.context import GAP, joined
 from bridge.recognise.guard import is_invented
 from bridge.recognise.heard import Heard, Revision
+from bridge.recognise.pace import is_busy
 from bridge.recognise.window import LONGEST_S
 
 LONGEST: Final = round(LONGEST_S * SAMPLE_RATE)
@@ -91,7 +92,7 @@ class Settling:
             previous_text=self._before,
             keywords=self._keywords,
             want_words=True,
-            careful=True,
+            careful=not is_busy(self._engine.pressure()),
         )
         try:
             decoded = await self._engine.decode(job)
