@@ -475,18 +475,18 @@ class Upload(Protocol):
 class Transcriber(Protocol):
     """Where recordings are put into words, behind live calls. Each becomes a call of carrier `recording`."""
 
-    def check_room(self) -> None:
-        """Raises CapacityError when too many wait."""
+    def check_room(self, tenant: str) -> None:
+        """Raises CapacityError when too many wait, TooManyRequestsError when too many of one tenant's do."""
         ...
 
-    def receive(self) -> Upload:
-        """Raises CapacityError, SpoolError."""
+    def receive(self, tenant: str) -> Upload:
+        """Raises CapacityError, TooManyRequestsError, SpoolError."""
         ...
 
     async def submit(self, order: Order, upload: Upload | None) -> Job:
         """Returns once the order outlives this process. Without an upload, `order.url` is fetched later.
 
-        Raises InvalidRequestError (no recording), ConflictError (there is such a call), CapacityError.
+        Raises InvalidRequestError (no recording), ConflictError (there is such a call), and as `check_room` does.
         """
         ...
 

@@ -70,7 +70,11 @@ class Settings(BaseSettings):
     )
     record: bool = Field(False, description="keep the audio of finished calls")
     recording_max_mb: int = Field(1000, ge=1, description="how large a recording may be that is sent in or fetched")
-    recordings_waiting: int = Field(100, ge=1, description="recordings that may wait to be put into words")
+    recordings_waiting: int = Field(
+        100,
+        ge=1,
+        description="recordings that may wait to be put into words; of one tenant as many as others leave free",
+    )
     requests_per_minute: int = Field(
         1200, ge=0, description="requests with one API key or token, beside media; 0 is any number"
     )

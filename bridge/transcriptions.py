@@ -15,7 +15,13 @@ import structlog
 
 from bridge.calls import CALL_ID, Calls
 from bridge.deliver.guard import GuardedSession
-from bridge.errors import CapacityError, ConflictError, InvalidRequestError, NotFoundError
+from bridge.errors import (
+    CapacityError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    TooManyRequestsError,
+)
 from bridge.model.call_key import CallKey
 from bridge.model.recordings import CARRIER, Job, JobStatus, Order
 from bridge.model.records import CallRecord, CallStatus
@@ -67,8 +73,8 @@ class Transcriptions:
         """In the order they came: those that wait (at most `most_waiting`) and those in work."""
         self._coming: set[CallKey] = set()
         """Orders that are being kept."""
-        self._uploads: list[IncomingFile] = []
-        """Recordings that come in; those that came are taken out when the next one begins."""
+        self._uploads: list[tuple[str, IncomingFile]] = []
+        """Recordings that come in, by tenant; those that came are taken out when the next one begins."""
         self._closing = False
 
     def has(self, key: CallKey) -> bool:
@@ -77,20 +83,20 @@ class Transcriptions:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    def check_room(self) -> None:
-        if sum(work.task is None for work in self._works.values()) >= self._most_waiting:
-            raise CapacityError("too many recordings wait", retry_after=RETRY_AFTER_S)
+    def check_room(self, tenant: str) -> None:
+        waiting = Counter(work.order.tenant for work in self._works.values() if work.task is None)
+        _check_share(tenant, waiting, self._most_waiting, "wait")
 
-    def receive(self) -> Upload:
-        self.check_room()
-        self._uploads = [upload for upload in self._uploads if upload.open]
-        if len(self._uploads) >= MOST_COMING:
-            raise CapacityError("too many recordings come in at once", retry_after=RETRY_AFTER_S)
-        self._uploads.append(self._shelf.receive())
-        return self._uploads[-1]
+    def receive(self, tenant: str) -> Upload:
+        self.check_room(tenant)
+        self._uploads = [coming for coming in self._uploads if coming[1].open]
+        _check_share(tenant, Counter(whose for whose, _ in self._uploads), MOST_COMING, "come in at once")
+        upload = self._shelf.receive()
+        self._uploads.append((tenant, upload))
+        return upload
 
     async def submit(self, order: Order, upload: Upload | None) -> Job:
-        self.check_room()
+        self.check_room(order.tenant)
         if not CALL_ID.fullmatch(order.call_id):
             raise InvalidRequestError("call_id may hold letters, digits and ._:- alone", fields={"call_id": "no id"})
         if self.has(order.key) or order.key in self._coming or await self._store.knows(order.key):
@@ -197,6 +203,20 @@ class Transcriptions:
         work.finished.set()
         work.shelved.finish()
         self._begin_next()
+
+
+def _check_share(tenant: str, held: Counter[str], most: int, do: str) -> None:
+    """A tenant may hold as many places as are left free, so that one with many never keeps out another's first.
+
+    Raises CapacityError when none are, TooManyRequestsError when others must have theirs.
+    """
+    free = most - held.total()
+    if free <= 0:
+        raise CapacityError(f"{most} recordings {do}, which is all", retry_after=RETRY_AFTER_S)
+    if held[tenant] >= free:
+        raise TooManyRequestsError(
+            f"{held[tenant]} recordings of one tenant {do}; the places left are for others", retry_after=RETRY_AFTER_S
+        )
 
 
 def _ended_job(record: CallRecord) -> Job:

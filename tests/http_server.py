@@ -39,7 +39,7 @@ class WritingTranscriber:
         self.orders: list[Order] = []
         self.cancelled: set[str] = set()
 
-    def check_room(self) -> None:
+    def check_room(self, tenant: str) -> None:
         pass
 
     async def submit(self, order: Order, upload: Upload | None) -> Job:

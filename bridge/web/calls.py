@@ -17,6 +17,7 @@ from bridge.model.words import Segment
 from bridge.rttm import as_rttm
 from bridge.store.payloads import transcript_fields
 from bridge.web.auth import Scope
+from bridge.web.deletion import remove_call
 from bridge.web.moments import Moment, MomentIn
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer
 
@@ -104,12 +105,7 @@ async def get_call(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 
 
 async def delete_call(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
-    """Its audio first: what is cut off in between is a call that can be deleted again, not a recording of none."""
-    store, call_id = ask.context.store, ask.path("call_id")
-    if (await store.call(ask.tenant, call_id)).status is CallStatus.IN_PROGRESS:
-        raise ConflictError(f"call {call_id} is in progress")
-    await ask.context.forget(CallKey(ask.tenant, call_id))
-    await store.delete_call(ask.tenant, call_id)
+    await remove_call(ask.context, CallKey(ask.tenant, ask.path("call_id")))
     return web.Response(status=204)
 
 
@@ -153,7 +149,7 @@ ROUTES: Final = (
         path="/v1/calls/{call_id}",
         handler=delete_call,
         scope=Scope.CALLS_WRITE,
-        summary="Delete a finished call with its transcript, events, deliveries and recording",
+        summary="Delete a finished call, or a recording even before it is done, with all that belongs to it",
         tag="calls",
         answers=(Answer(description="it is gone", status=204, media_types=()),),
         faults=(ConflictError,),

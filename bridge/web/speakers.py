@@ -49,7 +49,7 @@ async def enrol_speaker(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     known = _known(ask)
     if len(await ask.context.store.voices(ask.tenant)) >= MOST_VOICES:
         raise ConflictError(f"there are {MOST_VOICES} voices already; delete one first")
-    form = await read_form(ask.request, ask.context.transcriber, limit=MOST_BYTES)
+    form = await read_form(ask.request, ask.context.transcriber, ask.tenant, limit=MOST_BYTES)
     try:
         if not isinstance(form.upload, IncomingFile):
             raise InvalidRequestError("send the recording in `file`", fields={"file": "missing"})

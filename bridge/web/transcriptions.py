@@ -80,7 +80,7 @@ async def create_transcription(ask: Ask[WaitQuery, Nothing]) -> web.StreamRespon
     wait_s = ask.query.wait or _preferred(ask.request)
     if wait_s:
         ask.principal.need(Scope.CALLS_READ)
-    ask.context.transcriber.check_room()
+    ask.context.transcriber.check_room(ask.tenant)
     form, wanted = await _read(ask)
     try:
         order = _order(ask, form, wanted)
@@ -116,10 +116,10 @@ async def _submit(ask: Ask[WaitQuery, Nothing], order: Order, form: Form, wanted
 
 
 async def _read(ask: Ask[WaitQuery, Nothing]) -> tuple[Form, TranscriptionIn]:
-    """Raises InvalidRequestError, TooLargeError, CapacityError; then nothing stays."""
+    """Raises InvalidRequestError, TooLargeError, CapacityError, TooManyRequestsError; then nothing stays."""
     if not ask.request.content_type.startswith("multipart/"):
         return Form(), await read_body(TranscriptionIn, ask.request)
-    form = await read_form(ask.request, ask.context.transcriber)
+    form = await read_form(ask.request, ask.context.transcriber, ask.tenant)
     try:
         return form, _from_form(form.fields)
     except BaseException:

@@ -67,15 +67,20 @@ class Form:
 
 
 async def read_form(
-    request: web.Request, transcriber: Transcriber, *, files: Collection[str] = ("file",), limit: int | None = None
+    request: web.Request,
+    transcriber: Transcriber,
+    tenant: str,
+    *,
+    files: Collection[str] = ("file",),
+    limit: int | None = None,
 ) -> Form:
     """Fields in any order, the recording being the part with one of the names in `files`; `limit` bytes of it.
 
-    Raises InvalidRequestError, TooLargeError, CapacityError, SpoolError; then nothing stays.
+    Raises InvalidRequestError, TooLargeError, CapacityError, TooManyRequestsError, SpoolError; then nothing stays.
     """
     form = Form()
     try:
-        await _fill(form, request, transcriber, files, limit)
+        await _fill(form, request, lambda: transcriber.receive(tenant), files, limit)
     except (ValueError, AssertionError) as error:  # what aiohttp says of a body that is no form
         form.discard()
         raise InvalidRequestError(f"the body is not a form that can be read: {error}") from None
@@ -86,7 +91,7 @@ async def read_form(
 
 
 async def _fill(
-    form: Form, request: web.Request, transcriber: Transcriber, files: Collection[str], limit: int | None
+    form: Form, request: web.Request, receive: Callable[[], Upload], files: Collection[str], limit: int | None
 ) -> None:
     reader = await request.multipart()
     count = 0
@@ -95,7 +100,7 @@ async def _fill(
         if not isinstance(part, BodyPartReader) or count > MOST_FIELDS:
             raise InvalidRequestError("the form has too many fields, or a form inside")
         if part.name in files and form.upload is None:
-            form.upload = transcriber.receive()
+            form.upload = receive()
             form.filename = part.filename or ""
             await _write(part, form.upload, limit)
         else:
@@ -105,15 +110,16 @@ async def _fill(
 async def read_raw(
     request: web.Request,
     transcriber: Transcriber,
+    tenant: str,
     *,
     limit: int | None = None,
     also: Callable[[bytes], object] = lambda _: None,
 ) -> Upload:
     """The whole body as a recording; `also` sees it piece by piece.
 
-    Raises TooLargeError, CapacityError, SpoolError; then nothing stays.
+    Raises TooLargeError, CapacityError, TooManyRequestsError, SpoolError; then nothing stays.
     """
-    upload = transcriber.receive()
+    upload = transcriber.receive(tenant)
     try:
         while piece := await in_time(request.content.read(PIECE)):
             also(piece)

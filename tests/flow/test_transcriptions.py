@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge import transcriptions
+from bridge.errors import TooManyRequestsError
 from bridge.model.stream import Leg
 from bridge.ports import Urgency
 from bridge.rttm import read_rttm
@@ -332,6 +333,59 @@ async def test_taking_back(tmp_path: Path) -> None:
         assert len(kept(server)) == 6
         assert (await server.fault("POST", "/v1/transcriptions/c0/cancel", status=409))["code"] == "conflict"
         assert (await server.fault("POST", "/v1/transcriptions/none/cancel", status=404))["code"] == "not_found"
+
+
+async def test_one_tenant_leaves_places_for_others(tmp_path: Path) -> None:
+    """It may have as many waiting as are still free, then it is told to come again; the last place goes to whoever has
+    none.
+    """
+    async with real_server(tmp_path, engine=HeldEngine(), recordings_waiting=4) as server:
+        keys = [await make_key(server.context.store, tenant=name, name=name, now=0.0) for name in ("second", "third")]
+        first, second, third = {}, *({"Authorization": f"Bearer {key}"} for _, key in keys)
+
+        async def send(own: dict[str, str], status: int) -> str | None:
+            async with server.session.post("/v1/transcriptions", data=form(WAV), headers=own) as answer:
+                assert answer.status == status
+                return answer.headers.get("Retry-After")
+
+        for _ in range(4 + 2):  # in work, and half of those that may wait
+            await send(first, 202)
+        assert await send(first, 429) == "30"
+        await send(second, 202)
+        assert await send(second, 429) == "30"
+        await send(third, 202)
+        assert await send(third, 503) == "30"
+
+
+async def test_one_tenant_leaves_others_room_to_send(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of recordings that come in at once it has half of the places, as long as it is alone."""
+    monkeypatch.setattr(transcriptions, "MOST_COMING", 4)
+    transcriber = server.context.transcriber
+    coming = [transcriber.receive("first") for _ in range(2)]
+    with pytest.raises(TooManyRequestsError):
+        transcriber.receive("first")
+    coming.append(transcriber.receive("second"))
+    coming.pop(0).discard()
+    coming.append(transcriber.receive("first"))
+    for upload in coming:
+        upload.discard()
+
+
+async def test_deleting_what_is_not_done(tmp_path: Path) -> None:
+    """What is in work and what waits end alike: work stops, nothing of them is left, and room is made."""
+    async with real_server(tmp_path, engine=HeldEngine()) as server:
+        for number in range(5):
+            await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV, call_id=f"c{number}"))
+        await until(lambda: len(_jobs(server)) >= 4)
+        for call_id in ("c4", "c0"):
+            async with server.session.delete(f"/v1/calls/{call_id}") as gone:
+                assert gone.status == 204
+            for path in (f"/v1/calls/{call_id}", f"/v1/calls/{call_id}/transcript", f"/v1/transcriptions/{call_id}"):
+                assert (await server.fault("GET", path, status=404))["code"] == "not_found"
+        assert len(kept(server)) == 6
+        at_work = {task.get_name() for task in asyncio.all_tasks()}
+        assert {name for name in at_work if name.startswith("recording ")} == {f"recording c{n}" for n in (1, 2, 3)}
+        await server.json("POST", "/v1/transcriptions", status=202, data=form(WAV, call_id="c0"))
 
 
 @pytest.mark.parametrize("at_first", [0, 1, 2], ids=["before-any-word", "one-leg-told", "both-legs-told"])

@@ -33,13 +33,13 @@ async def listen(request: web.Request, context: Context) -> web.StreamResponse:
     if "callback" in query:
         raise InvalidRequestError("callback is not offered here: wait for the answer, or register a webhook")
     wording = Wording.of(query)
-    context.transcriber.check_room()
+    context.transcriber.check_room(principal.tenant)
     digest = hashlib.sha256()
     url = upload = None
     if request.content_type == "application/json":
         url = await read_url(request)
     else:
-        upload = await read_raw(request, context.transcriber, also=digest.update)
+        upload = await read_raw(request, context.transcriber, principal.tenant, also=digest.update)
     try:
         order = new_order(
             context,

@@ -10,11 +10,13 @@ from aiohttp import web
 
 from bridge.compat.asking import admit
 from bridge.compat.neuralspace.faults import answer
-from bridge.errors import ConflictError, InvalidRequestError
+from bridge.errors import InvalidRequestError
+from bridge.model.call_key import CallKey
 from bridge.model.recordings import Job, JobStatus
 from bridge.model.words import Segment
 from bridge.web.auth import Scope
 from bridge.web.context import Context
+from bridge.web.deletion import remove_call
 from bridge.web.uploads import new_order, read_form
 
 NAMES: Final[Mapping[JobStatus, str]] = {
@@ -28,8 +30,8 @@ NAMES: Final[Mapping[JobStatus, str]] = {
 
 async def create(request: web.Request, context: Context) -> web.StreamResponse:
     principal = await admit(request)
-    context.transcriber.check_room()
-    form = await read_form(request, context.transcriber, files=("files", "file"))
+    context.transcriber.check_room(principal.tenant)
+    form = await read_form(request, context.transcriber, principal.tenant, files=("files", "file"))
     try:
         if form.upload is None:
             raise InvalidRequestError("send the recording in `files`")
@@ -67,15 +69,8 @@ async def get(request: web.Request, context: Context) -> web.StreamResponse:
 async def delete(request: web.Request, context: Context) -> web.StreamResponse:
     """One that is not done is taken back first."""
     principal = await admit(request, scopes=(Scope.CALLS_WRITE,))
-    call_id = request.match_info["job"]
-    try:
-        await context.transcriber.cancel(principal.tenant, call_id)
-        await context.transcriber.finished(principal.tenant, call_id)
-    except ConflictError:  # it is done
-        pass
-    record = await context.store.call(principal.tenant, call_id)
-    await context.forget(record.key)
-    await context.store.delete_call(principal.tenant, call_id)
+    job = await context.transcriber.job(principal.tenant, request.match_info["job"])
+    await remove_call(context, CallKey(principal.tenant, job.call_id))
     return answer({"deletedCount": 1}, "Job deleted")
 
 

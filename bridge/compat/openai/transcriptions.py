@@ -55,8 +55,8 @@ class Asked:
 
 async def transcribe(request: web.Request, context: Context) -> web.StreamResponse:
     principal = await admit(request)
-    context.transcriber.check_room()
-    form = await read_form(request, context.transcriber, limit=MOST_BYTES)
+    context.transcriber.check_room(principal.tenant)
+    form = await read_form(request, context.transcriber, principal.tenant, limit=MOST_BYTES)
     try:
         fields = _plain(form.fields)
         asked = _asked(form, fields)

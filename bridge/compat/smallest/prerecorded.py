@@ -26,13 +26,13 @@ async def get_text(request: web.Request, context: Context) -> web.StreamResponse
         raise InvalidRequestError("webhook_url is not offered here: wait for the answer, or register a webhook")
     wording = Wording.of(query)
     with_words = flag(query, "word_timestamps", default=True)
-    context.transcriber.check_room()
+    context.transcriber.check_room(principal.tenant)
     began = context.clock.monotonic()
     url = upload = None
     if request.content_type == "application/json":
         url = await read_url(request)
     else:
-        upload = await read_raw(request, context.transcriber, limit=MOST_BYTES)
+        upload = await read_raw(request, context.transcriber, principal.tenant, limit=MOST_BYTES)
     try:
         order = new_order(
             context,

@@ -39,8 +39,8 @@ class Pieces:
 
     @asynccontextmanager
     async def coming(self, context: Context, grant: Grant) -> AsyncIterator[Coming]:
-        """What this grant's parts go into, for as long as one is written. Raises CapacityError, ConflictError,
-        SpoolError.
+        """What this grant's parts go into, for as long as one is written. Raises CapacityError,
+        TooManyRequestsError, ConflictError, SpoolError.
         """
         self._sweep(context.clock.monotonic())
         coming = self._coming.get(grant.recording_id)
@@ -72,7 +72,9 @@ class Pieces:
         if mine >= MOST_OPEN // 4 or len(self._coming) >= MOST_OPEN:
             raise CapacityError("too many recordings come in at once", retry_after=30)
         until = context.clock.monotonic() + LIFETIME_S
-        coming = self._coming[grant.recording_id] = Coming(context.transcriber.receive(), grant.tenant, until)
+        coming = self._coming[grant.recording_id] = Coming(
+            context.transcriber.receive(grant.tenant), grant.tenant, until
+        )
         return coming
 
     def _sweep(self, now: float) -> None:

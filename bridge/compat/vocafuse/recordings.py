@@ -20,12 +20,13 @@ from bridge.compat.vocafuse.shapes import (
     transcription_of,
     twice,
 )
-from bridge.errors import ConflictError, NotFoundError
+from bridge.errors import NotFoundError
 from bridge.model.recordings import Order
 from bridge.model.records import CallFilter, CallRecord, CallStatus
 from bridge.store.payloads import meaning
 from bridge.web.auth import Principal, Scope
 from bridge.web.context import Context
+from bridge.web.deletion import remove_call
 
 NAMES: Final = ("recordings", "voicenotes")
 
@@ -74,22 +75,8 @@ async def delete_recording(request: web.Request, context: Context) -> web.Stream
     """One that is not done is taken back first."""
     principal = await admit(request, context, Scope.CALLS_WRITE)
     found = await _found(request, context, principal)
-    if isinstance(found, Order) or found.status is CallStatus.IN_PROGRESS:
-        await _take_back(context, principal.tenant, found.call_id)
-    await context.forget(found.key)
-    await context.store.delete_call(principal.tenant, found.call_id)
+    await remove_call(context, found.key)
     return web.Response(status=204)
-
-
-async def _take_back(context: Context, tenant: str, call_id: str) -> None:
-    """Raises ConflictError for a call that is still heard."""
-    try:
-        await context.transcriber.cancel(tenant, call_id)
-    except NotFoundError:
-        raise ConflictError("It is being recorded") from None
-    except ConflictError:  # it has ended in between
-        return
-    await context.transcriber.finished(tenant, call_id)
 
 
 async def _found(request: web.Request, context: Context, principal: Principal) -> CallRecord | Order:

@@ -52,7 +52,7 @@ def answer_cross_site(request: web.Request, error: BridgeError) -> web.Response:
 async def grant_upload(request: web.Request, context: Context) -> web.StreamResponse:
     """`POST /upload`. Of `sdk_metadata` nothing is believed: the file is looked at."""
     principal = await admit(request, context, Scope.UPLOAD, Scope.MEDIA)
-    context.transcriber.check_room()
+    context.transcriber.check_room(principal.tenant)
     body = await read_json(request)
     most = _most_bytes(context)
     size = _size(body, most)
@@ -131,7 +131,7 @@ async def put_whole(request: web.Request, context: Context) -> web.StreamRespons
     grant = _granted(request, context)
     if grant.in_parts:
         raise InvalidRequestError("This recording was granted in parts", fields={"part": "missing"})
-    upload = await read_raw(request, context.transcriber, limit=grant.size)
+    upload = await read_raw(request, context.transcriber, grant.tenant, limit=grant.size)
     await _submit(context, grant, upload)
     return web.Response(headers=CORS)
 
