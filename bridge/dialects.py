@@ -23,6 +23,7 @@ from bridge.carrier.signalwire import SignalWireSide
 from bridge.carrier.telnyx import TelnyxSide
 from bridge.carrier.twilio import TwilioSide
 from bridge.carrier.vonage import VonageSide
+from bridge.carrier.websocket import WebSocketSide
 from bridge.ingest import genesys_signature, plivo_signature, twilio_signature, vonage_signature
 from bridge.ingest.asterisk import SUBPROTOCOLS as MEDIA
 from bridge.ingest.asterisk import AsteriskStream
@@ -39,6 +40,7 @@ from bridge.ingest.signalwire import SignalWireStream
 from bridge.ingest.telnyx import TelnyxStream
 from bridge.ingest.twilio import TwilioStream
 from bridge.ingest.vonage import VonageStream
+from bridge.ingest.websocket import WebSocketStream
 from bridge.settings import Settings
 
 AUDIOSOCKET_PORT: Final = Settings.model_fields["audiosocket_port"].default
@@ -300,6 +302,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             proofs=(Proof.ANNOUNCED, Proof.NETWORK),
             hear=lambda _handshake: AudioSocketStream(),
             speak=AudioSocketSide,
+        ),
+        Dialect(
+            name="websocket",
+            title="A WebSocket of your own",
+            summary="programs, and pages in browsers: both parties in stereo, one or the mix, L16 at 8 to 48 kHz",
+            frames=Frames.BOTH,
+            proofs=(Proof.BEARER, Proof.QUERY, Proof.PARAMETER),
+            hear=lambda handshake: WebSocketStream(handshake.query),
+            speak=WebSocketSide,
         ),
     )
 }

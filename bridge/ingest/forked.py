@@ -1,4 +1,4 @@
-"""What FreeSWITCH's audio modules and jambonz, which is built on one of them, have in common.
+"""What FreeSWITCH's audio modules, jambonz, which is built on one of them, and bare sockets have in common.
 
 A text may come first and say what the socket is for; then L16 little-endian as binary messages of any length, one
 channel or two interleaved (left the caller, right the far party); then more text, which applications write. There is

@@ -18,7 +18,10 @@ SWAGGER: Final = Path(swagger_ui_bundle.swagger_ui_path)
 SWAGGER_FILES: Final = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
 
 SDK: Final = Path(__file__).parent / "sdk"
-SDK_FILES: Final = {"callbridge.js": "text/javascript", "callbridge.d.ts": "text/plain"}
+SDK_FILES: Final = {
+    **dict.fromkeys(("callbridge.js", "socket_line.js", "samples.js"), "text/javascript"),
+    "callbridge.d.ts": "text/plain",
+}
 
 DOCUMENT: web.AppKey[str] = web.AppKey("openapi", str)
 """The API document, written once at start."""
@@ -134,7 +137,7 @@ ROUTES: Final = (
     _page("/call", call_page, "A telephone in the browser"),
     _page("/docs", docs_page, "This document, to read and try"),
     _files("/docs/{name}", docs_file, "What the page is made of"),
-    _files("/sdk/{name}", sdk_file, "The browser SDK: one module, and its types"),
+    _files("/sdk/{name}", sdk_file, "The browser SDK: a module, what it fetches when it is needed, and its types"),
     Route(
         method=hdrs.METH_GET,
         path="/openapi.json",

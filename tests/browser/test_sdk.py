@@ -126,6 +126,58 @@ def test_live_captions_that_lose_their_connection(page: Browser, shop: Customer)
     assert shop.tokens == 1, "a token is used for as long as it lasts"
 
 
+NO_UDP = """const later = setTimeout;
+  globalThis.setTimeout = (work, ms) => later(work, ms / 20);
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(given) { super({ ...given, iceTransportPolicy: "relay" }); }
+  };
+"""
+"""No way for WebRTC, and not as long a wait to find out."""
+FIREFOX = """globalThis.AudioContext = class extends AudioContext {
+    createMediaStreamSource(stream) {
+      if (this.sampleRate === 16000) throw new DOMException("other rates cannot be connected", "NotSupportedError");
+      return super.createMediaStreamSource(stream);
+    }
+  };
+"""
+
+
+@pytest.mark.parametrize(
+    ("browser", "options", "rates"),
+    [
+        pytest.param("", '{ transport: "websocket", language: "en", metadata: { desk: "7" } }', {16000}, id="chosen"),
+        pytest.param(FIREFOX, '{ transport: "websocket" }', {44100, 48000}, id="at-the-devices-rate"),
+        pytest.param(NO_UDP, "{ callId: CALL }", {16000}, id="where-webrtc-does-not-get-through"),
+    ],
+)
+def test_live_captions_without_udp(page: Browser, shop: Customer, browser: str, options: str, rates: set[int]) -> None:
+    """The same captions over WebSockets alone; what was said last comes after hanging up."""
+    page.expected_complaints = ["404"]
+    told = run(
+        page,
+        shop,
+        f"""const CALL = `web_${{crypto.randomUUID()}}`;
+        {browser}
+        const events = [], first = Promise.withResolvers();
+        const live = {{ onPartial: first.resolve, onEvent: (event) => events.push(event) }};
+        const captions = await callbridge.liveCaptions({{ ...live, ...{options} }});
+        const partial = await first.promise;
+        await captions.stop();
+        await captions.settled;
+        return {{ callId: captions.callId, chosen: CALL, partial, events }};""",
+    )
+    assert isinstance(told, dict), told
+    assert told["partial"]["text"]
+    started, ending = told["events"][0], next(event for event in told["events"] if event["type"] == "call.ended")
+    assert (started["carrier"], started["legs"], ending["reason"]) == ("websocket", ["caller"], "hangup")
+    assert started["sample_rate"] in rates
+    assert started["metadata"] == ({"desk": "7"} if "desk" in options else {})
+    assert started["call_id"] == told["callId"]
+    if "CALL" in options:
+        assert told["callId"] == f"{told['chosen']}-2"
+    assert any(event["type"] == "transcript.final" for event in told["events"])
+
+
 def test_a_recording_that_is_sent_in(page: Browser, shop: Customer) -> None:
     """By hand or when its time is up; the server puts it into words, and `onComplete` is told which it is."""
     sent = run(
@@ -161,6 +213,12 @@ def _done(job: dict[str, Any]) -> dict[str, Any] | None:
             id="a-token-of-nobody",
         ),
         pytest.param(
+            'init({ tokenEndpoint: "data:application/json,{%22token%22:%22x%22,%22expires_in%22:900}", request: { method: "GET" } })',
+            'liveCaptions({ transport: "websocket" })',
+            "unauthorised",
+            id="a-token-of-nobody-over-a-socket",
+        ),
+        pytest.param(
             "(navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); }, callbridge)",
             "createRecorder().start()",
             "microphone_refused",
@@ -171,7 +229,7 @@ def _done(job: dict[str, Any]) -> dict[str, Any] | None:
 )
 def test_what_goes_wrong_has_a_code(page: Browser, shop: Customer, broken: str, action: str, code: str) -> None:
     """And words for people; the microphone is given back."""
-    page.expected_complaints = ["401", "404"]
+    page.expected_complaints = ["401", "404", "closed before the connection is established"]
     script = f"""const heard = [];
       const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
       navigator.mediaDevices.getUserMedia = async (wanted) => {{ heard.push(await ask(wanted)); return heard.at(-1); }};

@@ -31,6 +31,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     [
         "bridge/web/static/index.html",
         "bridge/web/sdk/callbridge.js",
+        "bridge/web/sdk/socket_line.js",
         "bridge/web/sdk/callbridge.d.ts",
         "bridge/store/migrations/versions/0001_first.py",
         "bridge/samples/two-party.wav",

@@ -15,7 +15,7 @@ export interface Options {
 export function init(options: Options): Callbridge;
 
 export interface Callbridge {
-  /** Begin a call with the microphone and read along. Resolves once audio flows; rejects with a CallbridgeError. */
+  /** Begin a call with the microphone and read along. Resolves once the call has begun; rejects with a CallbridgeError. */
   liveCaptions(options?: LiveCaptionsOptions): Promise<LiveCaptions>;
   createRecorder(options?: RecorderOptions): Recorder;
 }
@@ -23,8 +23,13 @@ export interface Callbridge {
 export interface LiveCaptionsOptions {
   /** Another source than the microphone. It is yours to stop. */
   stream?: MediaStream;
-  /** Chooses the call's id; left out, one is made. */
+  /** Chooses the call's id; left out, one is made. `LiveCaptions.callId` has it. */
   callId?: string;
+  /**
+   * How audio goes to the server. `auto`, as when it is left out, is WebRTC, and where that does not get through within
+   * five seconds a WebSocket: then the call is a second one, whose id is the first one's and `-2`.
+   */
+  transport?: "auto" | "webrtc" | "websocket";
   /** `en`, `de` …; left out, the server's own setting. */
   language?: string;
   /** Words to listen for. */

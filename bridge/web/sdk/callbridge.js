@@ -1,11 +1,12 @@
 // callbridge in a web page: captions of what a microphone hears, while it is heard, and recordings sent in to be put into
-// words. One module without a build step; types stand beside it in callbridge.d.ts.
+// words. One module to import, without a build step; types stand beside it in callbridge.d.ts.
 
 /** Where this module came from is where the server is, a proxy's path included. */
 const HERE = new URL("..", import.meta.url);
 
 const RENEW_S = 30; // before its end a token is not begun with any more
 const CONNECT_MS = 15_000;
+const TRY_MS = 5_000; // for WebRTC, where there is another way
 const BEGUN_MS = 10_000; // within which a call that was answered has its first event
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
@@ -72,6 +73,8 @@ class Tokens {
 class Server {
   #base;
   #token;
+  /** Whether WebRTC has been found not to get through. */
+  blocked = false;
 
   constructor(base, token) {
     this.#base = base;
@@ -86,11 +89,15 @@ class Server {
     throw await refusal(response);
   }
 
-  /** A WebSocket's address: a browser can send it no header. */
-  async socket(path, query) {
+  token() {
+    return this.#token();
+  }
+
+  /** A WebSocket's address. A browser can send it no header: the token goes another way. */
+  socket(path, query = {}) {
     const url = new URL(path, this.#base);
     url.protocol = url.protocol.replace("http", "ws");
-    url.search = new URLSearchParams({ ...query, token: await this.#token() });
+    url.search = new URLSearchParams(query);
     return url;
   }
 }
@@ -148,28 +155,64 @@ const HEARD_BY = {
   "call.ended": "onEnded",
 };
 
-/** Begin a call with the microphone, or with `stream`, and read along. Resolves once audio flows. */
-async function liveCaptions(server, { stream, callId = `web_${crypto.randomUUID()}`, language, keywords, metadata, ...callbacks }) {
+/** Begin a call with the microphone, or with `stream`, and read along. Resolves once the call has begun. */
+async function liveCaptions(
+  server,
+  { stream, callId = `web_${crypto.randomUUID()}`, language, keywords, metadata, transport = "auto", ...callbacks },
+) {
   const query = new URLSearchParams({ call_id: callId });
   if (language) query.set("language", language);
   if (keywords) query.set("keywords", keywords.join(","));
   for (const [name, value] of Object.entries(metadata ?? {})) query.set(`metadata.${name}`, value);
   const heard = stream ?? (await askForMicrophone());
-  const line = new Line(server);
-  let over;
+  const letGo = () => stream ?? giveUp(heard);
+  let dialled;
   try {
-    ({ over } = await line.open(heard, query));
+    dialled = await dial(server, heard, query, transport);
   } catch (error) {
-    if (!stream) giveUp(heard);
+    letGo();
+    throw error;
+  }
+  const { line, over } = dialled;
+  const captions = new LiveCaptions(server, query.get("call_id"), callbacks, async () => {
+    letGo();
+    await line.close();
+  });
+  void over.then((fault) => captions.hungUp(fault));
+  await captions.begun;
+  return captions;
+}
+
+/**
+ * A line that is open, and the promise of its end. Where WebRTC does not get through, a WebSocket takes its place, for as
+ * long as the page lives: a second call, whose id in `query` then ends in `-2`.
+ */
+async function dial(server, stream, query, transport) {
+  if (transport === "websocket" || (transport === "auto" && server.blocked)) return openLine(await socketLine(server), stream, query);
+  try {
+    return await openLine(new Line(server, transport === "auto" ? TRY_MS : CONNECT_MS), stream, query);
+  } catch (error) {
+    if (transport !== "auto" || error.code !== "no_connection") throw error;
+    const second = await socketLine(server);
+    query.set("call_id", `${query.get("call_id")}-2`);
+    const opened = await openLine(second, stream, query);
+    server.blocked = true;
+    return opened;
+  }
+}
+
+async function socketLine(server) {
+  const { SocketLine } = await import("./socket_line.js");
+  return new SocketLine(server);
+}
+
+async function openLine(line, stream, query) {
+  try {
+    return { line, ...(await line.open(stream, query)) };
+  } catch (error) {
     await line.close();
     throw error;
   }
-  const captions = new LiveCaptions(server, callId, callbacks, async () => {
-    if (!stream) giveUp(heard);
-    await line.close();
-  });
-  void over.then(() => captions.stop());
-  return captions;
 }
 
 /** A call in progress. Its events come in order, none missing: a connection that drops is taken up where it broke off. */
@@ -180,12 +223,16 @@ class LiveCaptions {
   #socket = null;
   #seq = 0;
   #leaving = false;
+  #begin;
+  #refuse;
 
   constructor(server, callId, callbacks, hangUp) {
     this.#server = server;
     this.#callbacks = callbacks;
     this.#hangUp = hangUp;
     this.callId = callId;
+    /** Resolves with the first event; rejects where there is none. */
+    this.begun = new Promise((resolve, reject) => [this.#begin, this.#refuse] = [resolve, reject]);
     this.settled = this.#follow();
     this.settled.catch(() => {}); // whoever does not wait for it has onError
   }
@@ -195,6 +242,15 @@ class LiveCaptions {
     const hangUp = this.#hangUp;
     this.#hangUp = null;
     await hangUp?.();
+  }
+
+  /** The line has come to its end; before the first event that is the call's refusal. */
+  hungUp(fault) {
+    if (fault && !this.#seq) {
+      this.#refuse(fault);
+      void this.close();
+    }
+    void this.stop();
   }
 
   /** Hang up and hear no more. */
@@ -219,7 +275,8 @@ class LiveCaptions {
         await new Promise((resolve) => setTimeout(resolve, wait));
       }
     } catch (error) {
-      this.#callbacks.onError?.(error);
+      if (this.#seq) this.#callbacks.onError?.(error);
+      else this.#refuse(error);
       void this.stop();
       throw error;
     }
@@ -227,7 +284,8 @@ class LiveCaptions {
 
   /** One connection, to its end: how it was closed. */
   async #read() {
-    const socket = new WebSocket(await this.#server.socket(`v1/calls/${this.callId}/live`, { after: this.#seq }));
+    const query = { after: this.#seq, token: await this.#server.token() };
+    const socket = new WebSocket(this.#server.socket(`v1/calls/${this.callId}/live`, query));
     this.#socket = socket;
     socket.addEventListener("message", ({ data }) => this.#take(JSON.parse(data)));
     const { code } = await new Promise((resolve) => socket.addEventListener("close", resolve));
@@ -237,6 +295,7 @@ class LiveCaptions {
   #take(event) {
     if (event.seq <= this.#seq || this.#leaving) return;
     this.#seq = event.seq;
+    this.#begin();
     if (event.type === "call.ended") void this.stop();
     this.#callbacks.onEvent?.(event);
     this.#callbacks[HEARD_BY[event.type]]?.(event);
@@ -248,13 +307,15 @@ class LiveCaptions {
 /** `server` has `open(path, init)`, which answers or rejects. */
 export class Line {
   #server;
+  #patienceMs;
   #peer;
   #session = null; // its address and ETag, once the server has answered
   #waiting = []; // candidates found before that
   #closed = false;
 
-  constructor(server) {
+  constructor(server, patienceMs = CONNECT_MS) {
     this.#server = server;
+    this.#patienceMs = patienceMs;
   }
 
   /**
@@ -276,7 +337,7 @@ export class Line {
     if (this.#closed) return this.#delete(); // hung up while it rang
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
     for (const candidate of this.#waiting.splice(0)) void this.#trickle(candidate);
-    await connected(peer);
+    await connected(peer, this.#patienceMs);
     return { over: over(peer) };
   }
 
@@ -326,11 +387,11 @@ export function readLinks(text) {
   });
 }
 
-function connected(peer) {
+function connected(peer, patienceMs) {
   return new Promise((resolve, reject) => {
     const fail = () =>
       reject(new CallbridgeError("no_connection", "No audio gets through to the server. Something between may be blocking UDP."));
-    const timer = setTimeout(fail, CONNECT_MS);
+    const timer = setTimeout(fail, patienceMs);
     const look = () => {
       if (peer.connectionState === "connected") resolve();
       else if (["failed", "closed"].includes(peer.connectionState)) fail();
