@@ -37,6 +37,7 @@ from bridge.ingest.genesys import GenesysStream
 from bridge.ingest.jambonz import JambonzStream
 from bridge.ingest.plivo import PlivoStream
 from bridge.ingest.signalwire import SignalWireStream
+from bridge.ingest.signatures import OneUse
 from bridge.ingest.telnyx import TelnyxStream
 from bridge.ingest.twilio import TwilioStream
 from bridge.ingest.vonage import VonageStream
@@ -91,8 +92,10 @@ class Dialect:
     """Our half of a conversation."""
     speak: SideMaker
     """The carrier's half."""
-    signed: Callable[[Handshake, Settings, float], bool | None] = lambda _handshake, _settings, _now: None
-    """Whether the upgrade's signature is right at a Unix time; None where no secret is set to check it with."""
+    signed: Callable[[Handshake, Settings, float], OneUse | bool | None] = lambda _handshake, _settings, _now: None
+    """Whether the upgrade's signature is right at a Unix time, as a OneUse when it is so once; None where no secret is
+    set to check it with.
+    """
     subprotocols: tuple[str, ...] = ()
     """All names the carrier may offer; the one it does is answered, and none is required."""
 
@@ -153,19 +156,20 @@ def _plivo_signed(handshake: Handshake, settings: Settings, _now: float) -> bool
     return plivo_signature.upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers)
 
 
-def _vonage_signed(handshake: Handshake, settings: Settings, now: float) -> bool | None:
+def _vonage_signed(handshake: Handshake, settings: Settings, now: float) -> OneUse | bool | None:
     secret = settings.vonage_signature_secret
     if secret is None:
         return None
     authorization = handshake.headers.get("Authorization", "")
-    return vonage_signature.is_signed(secret.get_secret_value(), authorization, now=now)
+    return vonage_signature.signed_once(secret.get_secret_value(), authorization, now=now) or False
 
 
-def _genesys_signed(handshake: Handshake, settings: Settings, now: float) -> bool | None:
+def _genesys_signed(handshake: Handshake, settings: Settings, now: float) -> OneUse | bool | None:
     secret = settings.genesys_client_secret
     if secret is None:
         return None
-    return genesys_signature.upgrade_is_signed(secret.get_secret_value(), handshake.url, handshake.headers, now=now)
+    key = secret.get_secret_value()
+    return genesys_signature.signed_once(key, handshake.url, handshake.headers, now=now) or False
 
 
 def in_markdown(rows: Iterable[Row], *, page: str = "{title}") -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from bridge.ingest.signatures import PORTS, same
+from bridge.ingest.signatures import PORTS, OneUse, same
 
 INPUT: Final = "Signature-Input"
 SIGNATURE: Final = "Signature"
@@ -54,21 +54,22 @@ def sign(secret: str, url: str, headers: Mapping[str, str], covered: Sequence[st
     return hmac.digest(base64.b64decode(secret), base.encode("utf-8", "surrogateescape"), "sha256")
 
 
-def upgrade_is_signed(secret: str, url: str, headers: Mapping[str, str], *, now: float) -> bool:
-    """Whether one of the upgrade's signatures is right, covers what it has to, and is fresh at `now` (Unix seconds)."""
+def signed_once(secret: str, url: str, headers: Mapping[str, str], *, now: float) -> OneUse | None:
+    """One of the upgrade's signatures that is right, covers what it has to, and is fresh at `now` (Unix seconds)."""
     given = dict(VALUES.findall(headers.get(SIGNATURE, "")))
     for label, parameters, names, described in INPUTS.findall(headers.get(INPUT, "")):
         covered = NAME.findall(names)
         told = {name: quoted or bare for name, quoted, bare in PARAMETER.findall(described)}
-        if label not in given or not set(COVERED) <= set(covered) or not _holds(told, headers, now):
+        until = _until(told, headers, now)
+        if label not in given or not set(COVERED) <= set(covered) or until is None:
             continue
         try:
             expected = sign(secret, url, headers, covered, parameters)
         except KeyError:
             continue
         if same(base64.b64encode(expected).decode(), given[label]):
-            return True
-    return False
+            return OneUse(f"{told.get('keyid', '')} {told['nonce']}", until)
+    return None
 
 
 def signed_headers(secret: str, url: str, headers: Mapping[str, str], *, nonce: str, now: float) -> dict[str, str]:
@@ -92,15 +93,17 @@ def _value(name: str, url: str, headers: Mapping[str, str]) -> str:
     return headers[name].strip()
 
 
-def _holds(told: Mapping[str, str], headers: Mapping[str, str], now: float) -> bool:
-    """Whether a signature's own words fit the upgrade that it comes with."""
+def _until(told: Mapping[str, str], headers: Mapping[str, str], now: float) -> float | None:
+    """Until when a signature is good by its own words; None where they do not fit the upgrade that it comes with."""
     try:
         created, expires = int(told["created"]), int(told.get("expires", told["created"]))
     except (KeyError, ValueError):
-        return False
-    return (
+        return None
+    until = min(expires, created + LIFETIME_S) + SKEW_S
+    fits = (
         same(headers.get(API_KEY, ""), told.get("keyid", ""))
         and told.get("alg", ALGORITHM) == ALGORITHM
         and len(told.get("nonce", "")) >= SHORTEST_NONCE
-        and created - SKEW_S <= now <= min(expires, created + LIFETIME_S) + SKEW_S
+        and created - SKEW_S <= now <= until
     )
+    return until if fits else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,6 +13,15 @@ PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 MAX_AGE_S: Final = 300.0
 """How far a signed time may lie from ours, on either side: what is older may be a replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneUse:
+    """A right signature that names itself, so that it can be told when it comes again."""
+
+    id: str
+    until: float
+    """Unix seconds, behind which it is too old anyway."""
 
 
 def spellings(url: str) -> Iterable[str]:

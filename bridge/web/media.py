@@ -15,6 +15,7 @@ from aiohttp import web
 from bridge.dialects import DIALECTS, Dialect, Frames, Proof
 from bridge.errors import BridgeError, CapacityError, CarrierAuthError, RequestError
 from bridge.ingest.conversation import Handshake
+from bridge.ingest.signatures import OneUse
 from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
 from bridge.model.stream import StreamStarted
 from bridge.settings import Settings
@@ -23,6 +24,7 @@ from bridge.web.auth import DEFAULT_TENANT, Principal, Scope
 from bridge.web.authorization import as_bearer, key_beside
 from bridge.web.context import CONTEXT, Context
 from bridge.web.media_socket import MediaSocket
+from bridge.web.replays import Replays
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +46,13 @@ LEAVING_S: Final = 10.0
 SOCKETS: web.AppKey[dict[MediaSocket, asyncio.Task[None]]] = web.AppKey("media sockets", dict)
 """Open media sockets, each with the task that serves it."""
 
+REPLAYS: web.AppKey[Replays] = web.AppKey("signatures that were used", Replays)
+
 
 def add_routes(app: web.Application) -> None:
     """A route for every dialect in the table that has one."""
     app[SOCKETS] = {}
+    app[REPLAYS] = Replays()
     sockets = (dialect for dialect in DIALECTS.values() if dialect.frames is not Frames.TCP)
     app.router.add_routes([web.get(dialect.path, partial(_media, dialect=dialect)) for dialect in sockets])
 
@@ -67,8 +72,12 @@ async def _media(request: web.Request, *, dialect: Dialect) -> web.StreamRespons
     context = request.app[CONTEXT]
     handshake = Handshake(url=_media_url(request, context.settings), headers=request.headers, query=request.query)
     try:
-        principal = await _admit(request, dialect, handshake, context)
+        now = context.clock.now()
+        signed = dialect.signed(handshake, context.settings, now)
+        principal = await _admit(request, dialect, signed, context)
         check_room(request.app, context, principal)
+        if isinstance(signed, OneUse):  # not sooner: whoever found no room may come again
+            request.app[REPLAYS].use(dialect.name, signed, now)
     except BridgeError as error:
         CALLS_REFUSED.labels(dialect.name, error.code).inc()
         raise
@@ -127,13 +136,14 @@ async def _converse(
     await media.close(fault)
 
 
-async def _admit(request: web.Request, dialect: Dialect, handshake: Handshake, context: Context) -> Principal | None:
+async def _admit(
+    request: web.Request, dialect: Dialect, signed: OneUse | bool | None, context: Context
+) -> Principal | None:
     """Who calls; None when only a token in the stream's start will tell.
 
     A signature is required once its secret is set; a good Bearer credential stands in for it, so that `play` and other
     senders can call the same address. Raises CarrierAuthError, UnauthorisedError, ForbiddenError.
     """
-    signed = dialect.signed(handshake, context.settings, context.clock.now())
     key = key_beside(request.headers, dialect.proofs) if signed is None else ""  # else it names what signs
     shown = request.headers.get("Authorization") or (f"Bearer {key}" if key else "")
     presented = context.settings.auth != "off" and (bool(shown) or TOKEN in request.query)

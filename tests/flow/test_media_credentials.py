@@ -163,6 +163,23 @@ async def test_a_key_in_place_of_a_signature(serve_media: ServeMedia, dialect: D
     await let_in(server, await call(server, dialect, headers={"Authorization": f"Bearer {API_KEY}"}), "acme")
 
 
+@pytest.mark.parametrize("name", ["vonage", "genesys"])
+async def test_a_signature_lets_in_once(serve_media: ServeMedia, name: str) -> None:
+    """What names itself by a `jti` or a nonce is no good a second time, unless there was no room at the first."""
+    server, dialect = await serve_media(**{SECRETS[name]: SECRET}), DIALECTS[name]
+    same = {"stream_id": "5a" * 16}
+    side = dialect.speak(Dialled(legs=(Leg.CALLER, Leg.AGENT), secret=SECRET, **same))
+    headers = dict(side.headers(server.address(dialect)))
+    server.taker.room = False
+    with pytest.raises(CallRefusedError, match="503"):
+        await call(server, dialect, headers=headers, **same)
+    server.taker.room = True
+    await let_in(server, await call(server, dialect, headers=headers, **same), "default")
+    with pytest.raises(CallRefusedError, match="403"):
+        await call(server, dialect, headers=headers, **same)
+    await let_in(server, await call(server, dialect, secret=SECRET), "default")
+
+
 @SIGNED
 async def test_the_signature_is_of_the_public_address(serve_media: ServeMedia, dialect: Dialect) -> None:
     """Behind a proxy, what was signed is the address that the carrier was given."""

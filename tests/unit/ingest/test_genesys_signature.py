@@ -15,8 +15,9 @@ from bridge.ingest.genesys_signature import (
     SIGNATURE,
     SKEW_S,
     signed_headers,
-    upgrade_is_signed,
+    signed_once,
 )
+from bridge.ingest.signatures import OneUse
 
 SECRET = "b3VyLW93bi10ZXN0LXNlY3JldC0wMTIzNDU2Nzg5YWI="
 URL = "wss://calls.example.org/audiohook?tenant=t1"
@@ -48,12 +49,20 @@ def signed(url: str = URL, **changed: str) -> CIMultiDict[str]:
 
 def test_a_known_signature() -> None:
     """The reference file's vector."""
-    assert upgrade_is_signed(SECRET, URL, known(), now=NOW)
+    assert signed_once(SECRET, URL, known(), now=NOW)
+
+
+def test_which_signature_it_is() -> None:
+    """Known by key and nonce, whatever its label, for as long as it is fresh: not for as long as it says."""
+    relabelled = known(Signature_Input=KNOWN.replace("sig1", "a"), Signature=known()[SIGNATURE].replace("sig1", "a"))
+    for headers in (known(), relabelled):
+        once = signed_once(SECRET, URL, headers, now=NOW)
+        assert once == OneUse("demo-key-1 MDEyMzQ1Njc4OWFiY2RlZmdo", NOW + LIFETIME_S + SKEW_S)
 
 
 def test_what_we_sign() -> None:
     """`callbridge play` signs as is checked."""
-    assert upgrade_is_signed(SECRET, URL, signed(), now=NOW)
+    assert signed_once(SECRET, URL, signed(), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +75,14 @@ def test_what_we_sign() -> None:
 )
 def test_the_same_address(url: str) -> None:
     """The host is compared in lower case and without its usual port; the scheme is not signed."""
-    assert upgrade_is_signed(SECRET, url, known(), now=NOW)
+    assert signed_once(SECRET, url, known(), now=NOW)
 
 
 def test_one_of_several_signatures() -> None:
     """Other labels, and other signatures, may stand beside it."""
     other = 'sig0=("@authority" "date");keyid="x", '
     headers = known(Signature_Input=other + KNOWN, Signature=f"sig0=:AAAA:, {known()[SIGNATURE]}")
-    assert upgrade_is_signed(SECRET, URL, headers, now=NOW)
+    assert signed_once(SECRET, URL, headers, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +108,7 @@ def test_one_of_several_signatures() -> None:
 )
 def test_what_is_refused(url: str, changed: dict[str, str]) -> None:
     """Anything that is not as it was signed, or not signed as it has to be."""
-    assert not upgrade_is_signed(SECRET, url, known(**changed), now=NOW)
+    assert not signed_once(SECRET, url, known(**changed), now=NOW)
 
 
 @pytest.mark.parametrize("name", COVERED)
@@ -114,7 +123,7 @@ def test_a_signature_that_covers_too_little(name: str) -> None:
     base = "\n".join([*lines, f'"@signature-params": {fewer}'])
     right = base64.b64encode(hmac.digest(base64.b64decode(SECRET), base.encode(), "sha256")).decode()
     headers.update({INPUT: f"sig1={fewer}", SIGNATURE: f"sig1=:{right}:"})
-    assert upgrade_is_signed(SECRET, URL, headers, now=NOW) == (name == "@authority")
+    assert bool(signed_once(SECRET, URL, headers, now=NOW)) == (name == "@authority")
 
 
 @pytest.mark.parametrize("missing", UPGRADE)
@@ -122,7 +131,7 @@ def test_a_header_that_is_missing(missing: str) -> None:
     """What is covered has to be there."""
     headers = known()
     del headers[missing]
-    assert not upgrade_is_signed(SECRET, URL, headers, now=NOW)
+    assert not signed_once(SECRET, URL, headers, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -131,5 +140,5 @@ def test_a_header_that_is_missing(missing: str) -> None:
 )
 def test_when_it_is_good(at_s: float, good: bool) -> None:
     """For ten seconds, and half a minute more on either side for clocks that differ."""
-    assert upgrade_is_signed(SECRET, URL, known(), now=NOW + at_s) == good
-    assert upgrade_is_signed(SECRET, URL, signed(), now=NOW + at_s) == good
+    assert bool(signed_once(SECRET, URL, known(), now=NOW + at_s)) == good
+    assert bool(signed_once(SECRET, URL, signed(), now=NOW + at_s)) == good

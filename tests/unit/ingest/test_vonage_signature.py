@@ -8,7 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
-from bridge.ingest.vonage_signature import bearer, is_signed
+from bridge.ingest.signatures import OneUse
+from bridge.ingest.vonage_signature import bearer, is_signed, signed_once
 
 SECRET = "0123456789abcdef" * 4
 NOW = 1_760_000_000.0
@@ -36,6 +37,16 @@ def test_what_play_sends() -> None:
     """The carrier's half signs as the check asks for."""
     assert is_signed(SECRET, bearer(SECRET, now=NOW, jti="1"), now=NOW)
     assert is_signed(SECRET, bearer(SECRET, now=NOW, jti="1", body=BODY), now=NOW, body=BODY)
+
+
+def test_which_token_it_is() -> None:
+    """Known by its `jti` for as long as it is fresh, else by what is signed of it, however the header is spelled."""
+    assert signed_once(SECRET, token(), now=NOW) == OneUse("c5ba8f24", NOW + 300)
+    nameless = token(jti=None)
+    spellings = (nameless, nameless.replace("Bearer ", "bearer  "))
+    assert len({signed_once(SECRET, spelled, now=NOW) for spelled in spellings}) == 1
+    assert signed_once(SECRET, nameless, now=NOW) != signed_once(SECRET, token(jti=None, api_key="x"), now=NOW)
+    assert signed_once(SECRET, token(), now=NOW + 301) is None
 
 
 @pytest.mark.parametrize(("late", "passes"), [(0, True), (300, True), (-300, True), (301, False), (-301, False)])
