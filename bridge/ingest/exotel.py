@@ -57,7 +57,7 @@ def _legs(start: Body) -> tuple[Leg, ...]:
 
 
 def _format(announced: object, asked: str) -> MediaFormat:
-    """`start.media_format`; L16 at the rate that the address asked for where it is left out."""
+    """`start.media_format`; L16, and the rate that the address asked for, where they are left out."""
     if announced is None:
         return media_format("audio/x-l16", asked)
     if not isinstance(announced, dict):
@@ -65,8 +65,9 @@ def _format(announced: object, asked: str) -> MediaFormat:
     encoding = announced.get("encoding")
     if isinstance(encoding, str):
         bare = encoding.partition(";")[0].strip().lower()
-        encoding = "audio/x-l16" if bare in RAW else bare
-    return media_format(encoding, _either(announced, "sample_rate", "sampleRate"))
+        encoding = "audio/x-l16" if bare in RAW else "mulaw" if "mulaw" in bare else bare
+    rate = _either(announced, "sample_rate", "sampleRate")
+    return media_format(encoding, asked if rate is None else rate)
 
 
 def _either(body: Mapping[str, Any], name: str, also: str) -> Any:

@@ -50,11 +50,13 @@ BYTE_ORDERS: Final = {"little": Encoding.L16_LE, "big": Encoding.L16_BE}
 def media_format(
     encoding: object, sample_rate: object, channels: object = 1, *, l16: Encoding = Encoding.L16_LE
 ) -> MediaFormat:
-    """The format that a carrier has announced for each of its mono tracks. `l16` is what it means by L16.
+    """The format that a carrier has announced for each of its mono tracks. `l16` is what it means by L16; what stands
+    behind a `;` of the encoding is the carrier's, and told beside it too.
 
     Raises UnsupportedMediaError.
     """
-    known = ENCODINGS.get(encoding.lower()) if isinstance(encoding, str) else None
+    bare = encoding.partition(";")[0].strip().lower() if isinstance(encoding, str) else ""
+    known = ENCODINGS.get(bare)
     if known is None:
         raise UnsupportedMediaError(f"encoding {_quoted(encoding)} is not one of {', '.join(sorted(ENCODINGS))}")
     rate = whole(sample_rate)

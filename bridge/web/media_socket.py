@@ -46,6 +46,9 @@ PARTED_WITHIN_S: Final = 2.0
 BROKEN_OFF: Final = frozenset({WSMsgType.CLOSED, WSMsgType.ERROR})
 """How a connection ends that nobody closed: a carrier that leaves sends a closing frame."""
 
+UNKNOWN_CODE: Final = "Invalid close code"
+"""aiohttp's words for a closing frame whose code is not in RFC 6455: Asterisk's is the channel's hang-up cause."""
+
 REASON_BYTES: Final = 123
 """RFC 6455 §5.5: a control frame holds 125 bytes, two of them the code."""
 
@@ -243,6 +246,8 @@ class MediaSocket:
             data: str | bytes = message.data
             return data
         self._over = True
+        if isinstance(message.data, WebSocketError) and str(message.data).startswith(UNKNOWN_CODE):
+            return None
         if isinstance(message.data, WebSocketError):  # too large, not UTF-8, no WebSocket at all
             raise CarrierProtocolError(str(message.data))
         self._broken = message.type in BROKEN_OFF and self._farewell is None

@@ -11,8 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bridge.dialects import DIALECTS
 from bridge.metrics import MEDIA_ERRORS
-from bridge.model.stream import Leg
+from bridge.model.stream import Leg, StreamStopped
 from bridge.web import media
 from tests.calling import counted, dialled, say
 from tests.media_server import ServeMedia
@@ -72,6 +73,19 @@ async def test_what_no_websocket_may_send(serve_media: ServeMedia, message: str 
     assert heard.fault.code == "carrier_protocol"
     assert len(heard.chunks(Leg.CALLER)) == 2
     assert counted(MEDIA_ERRORS, "twilio", "carrier_protocol") == before + 1
+
+
+async def test_a_close_code_of_the_carriers_own(serve_media: ServeMedia) -> None:
+    """Asterisk closes with the channel's hang-up cause, which is no code of RFC 6455: a call that ends, not a fault."""
+    server = await serve_media(auth="off")
+    _, messages = read(WIRE / "asterisk" / "words.jsonl")
+    async with dialled(server.address(DIALECTS["asterisk"])) as socket:
+        await say(socket, messages)
+        await socket.close(code=16)
+    heard = await server.taker.next_call()
+    assert heard.fault is None
+    assert heard.items[-1] == StreamStopped(reason="closed", broken=False)
+    assert len(heard.chunks(Leg.CALLER)) == 3
 
 
 @pytest.mark.parametrize("size", [0, 1, 65536])
