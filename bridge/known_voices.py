@@ -20,7 +20,7 @@ from bridge.ports import Clock, VoiceEncoder, VoiceStore
 from bridge.recordings.file import look
 from bridge.speakers.timeline import Timeline
 from bridge.speakers.voices import Voices
-from bridge.speakers.windows import VoiceWindow, Windows
+from bridge.speakers.windows import VoiceWindow, voice_windows
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 
 LEAST_MS: Final = 5_000
@@ -96,7 +96,7 @@ class KnownVoices:
             raise UnreadableRecordingError(f"the recording: {error.message.rpartition(f'{path}: ')[2]}") from None
         if len(recording.legs) != 1:
             raise InvalidRequestError("a recording of one channel, with one person on it")
-        segmenter, windows = self._segmenter(), Windows(self._encoder.likeness)
+        segmenter, windows = self._segmenter(), voice_windows(self._encoder.likeness)
         found: list[VoiceWindow] = []
         position = 0
         for block in recording.blocks():

@@ -24,7 +24,8 @@ from bridge.model.words import Partial, Segment
 from bridge.ports import Clock, VoiceEncoder
 from bridge.recognise.heard import Heard, Revision, SpeakerChanged
 from bridge.speakers.diarizer import Diarizer, Recut, Renamed
-from bridge.speakers.windows import VoiceWindow, Windows
+from bridge.speakers.listening import LegWindows, hear
+from bridge.speakers.windows import OverlapWindow, VoiceWindow
 
 log = structlog.get_logger(__name__)
 
@@ -67,9 +68,9 @@ class Naming:
         self._encoder = encoder
         self._clock = clock
         self._out = out
-        self._windows = Windows(encoder.likeness)
+        self._windows = LegWindows(encoder.likeness)
         self._diarizer = Diarizer(encoder.likeness, first_segment=first_segment, told_ms=told_ms)
-        self._waiting: deque[VoiceWindow] = deque()
+        self._waiting: deque[VoiceWindow | OverlapWindow] = deque()
         self._changed = asyncio.Event()
         self._closed = False
         self._known = known
@@ -104,8 +105,7 @@ class Naming:
             self._diarizer.know(await self._known())
             while await self._next():
                 window = self._waiting[0]
-                voice = await self._encoder.embed(window.samples)
-                self._put(self._diarizer.hear(window, voice))
+                self._put(await hear(self._diarizer, self._encoder, window))
                 self._waiting.popleft()
                 self._wake()
         except BridgeError as error:

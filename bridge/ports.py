@@ -150,6 +150,13 @@ class VoiceEncoder(Protocol):
         """The voice in 16 kHz speech, a window of `likeness` long or shorter. Raises EngineError, SetupError."""
         ...
 
+    async def overlaps(self, samples: Samples) -> Sequence[tuple[int, int]]:
+        """Where two speak at once in up to ten seconds of 16 kHz speech: from where to before where, in samples.
+
+        Nowhere, for who cannot tell. Raises EngineError.
+        """
+        ...
+
 
 # -- telling -------------------------------------------------------------------------------------------------------
 

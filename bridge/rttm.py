@@ -6,8 +6,9 @@ Evaluation Plan", appendix A).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from bridge.errors import InvalidRequestError
@@ -27,12 +28,16 @@ class SpokenTurn:
 
 
 def as_rttm(segments: Sequence[Segment], name: str) -> str:
-    """A line a segment; who has no name goes by the leg's. Blanks in `name` become underscores."""
+    """A line a segment, and behind it one for each run of its words that somebody else speaks at the same time as.
+
+    Who has no name goes by the leg's. Blanks in `name` become underscores.
+    """
     file = "_".join(name.split()) or "call"
     return "".join(
-        f"SPEAKER {file} {CHANNELS[segment.leg]} {segment.start_ms / 1000:.3f} "
-        f"{(segment.end_ms - segment.start_ms) / 1000:.3f} <NA> <NA> {_speaker(segment)} <NA> <NA>\n"
+        f"SPEAKER {file} {CHANNELS[segment.leg]} {turn.start_ms / 1000:.3f} "
+        f"{(turn.end_ms - turn.start_ms) / 1000:.3f} <NA> <NA> {_named(segment.leg, turn.speaker)} <NA> <NA>\n"
         for segment in segments
+        for turn in _turns(segment)
     )
 
 
@@ -51,8 +56,16 @@ def read_rttm(lines: Iterable[str]) -> list[SpokenTurn]:
     return turns
 
 
-def _speaker(segment: Segment) -> str:
+def _turns(segment: Segment) -> Iterator[SpokenTurn]:
+    yield SpokenTurn(start_ms=segment.start_ms, end_ms=segment.end_ms, speaker=segment.speaker or "")
+    for speaker, words in groupby(segment.words, key=lambda word: word.overlap):
+        run = list(words)
+        if speaker is not None:
+            yield SpokenTurn(start_ms=run[0].start_ms, end_ms=run[-1].end_ms, speaker=speaker)
+
+
+def _named(leg: Leg, speaker: str) -> str:
     """Names count per leg: with two legs the leg is part of it."""
-    if segment.speaker is None:
-        return str(segment.leg)
-    return segment.speaker if segment.leg is Leg.MIXED else f"{segment.leg}-{segment.speaker}"
+    if not speaker:
+        return str(leg)
+    return speaker if leg is Leg.MIXED else f"{leg}-{speaker}"

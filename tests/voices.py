@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,6 +39,8 @@ class ScriptedVoices:
         self._clock = clock
         self.takes_s = takes_s
         self.answer = answer
+        self.together: Callable[[Samples], Sequence[tuple[int, int]]] = lambda _: ()
+        """Where two speak at once."""
         self.broken = False
         self.heard = 0
 
@@ -48,3 +50,6 @@ class ScriptedVoices:
             raise EngineError("scripted")
         self.heard += 1
         return self.answer(samples)
+
+    async def overlaps(self, samples: Samples) -> Sequence[tuple[int, int]]:
+        return self.together(samples)

@@ -48,6 +48,41 @@ class DiarizationErrors:
         return wrong / self.spoken if self.spoken else float("nan")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapFound:
+    """Milliseconds in which two or more speak, of one recording or of several added up."""
+
+    spoken: int = 0
+    """By the reference."""
+    told: int = 0
+    right: int = 0
+    """Both."""
+
+    def __add__(self, other: OverlapFound) -> OverlapFound:
+        return OverlapFound(
+            spoken=self.spoken + other.spoken, told=self.told + other.told, right=self.right + other.right
+        )
+
+    @property
+    def precision(self) -> float:
+        """NaN when none is told."""
+        return self.right / self.told if self.told else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """NaN when there is none."""
+        return self.right / self.spoken if self.spoken else float("nan")
+
+
+def overlap_found(reference: Sequence[SpokenTurn], told: Sequence[SpokenTurn]) -> OverlapFound:
+    """Where two speak at once in `told`, held against `reference`. No collar: most overlaps are shorter than two."""
+    steps = max((turn.end_ms for turn in (*reference, *told)), default=0) // STEP_MS + 1
+    spoken, said = (_grid(turns, steps).sum(axis=0) > 1 for turns in (reference, told))
+    return OverlapFound(
+        spoken=int(spoken.sum()) * STEP_MS, told=int(said.sum()) * STEP_MS, right=int((spoken & said).sum()) * STEP_MS
+    )
+
+
 def diarization_errors(
     reference: Sequence[SpokenTurn], told: Sequence[SpokenTurn], *, collar_ms: int = COLLAR_MS, overlap: bool = True
 ) -> DiarizationErrors:

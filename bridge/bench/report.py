@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 
 from bridge.bench.accuracy import Score
-from bridge.bench.diarization import DiarizationErrors
+from bridge.bench.diarization import DiarizationErrors, OverlapFound
 from bridge.bench.load import Load
 from bridge.bench.measure import quantile
 from bridge.bench.speakers import SpeakerScore
@@ -108,6 +108,19 @@ def accuracy_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
+SPEAKER_RATES: Final = (
+    "live",
+    "whole",
+    "missed",
+    "false_alarm",
+    "confused",
+    "without_overlap",
+    "overlap_recall",
+    "overlap_precision",
+    "cpu",
+)
+
+
 def speakers_of(scores: Sequence[SpeakerScore]) -> list[dict[str, Any]]:
     """Scores as JSON values, a recording each and all together; rates are None where nothing was scored."""
     return [_speakers_row(score) for score in (*scores, _together(scores))]
@@ -127,11 +140,13 @@ def speakers_table(scores: Sequence[SpeakerScore]) -> Table:
         "false",
         "confused",
         "no overlap",
+        "overlaps",
+        "right",
         "CPU",
     ):
         table.add_column(name, justify="right" if name else "left")
     for row in speakers_of(scores):
-        rates = (row[name] for name in ("live", "whole", "missed", "false_alarm", "confused", "without_overlap", "cpu"))
+        rates = (row[name] for name in SPEAKER_RATES)
         shown = ("–" if rate is None else f"{rate:.1%}" for rate in rates)
         table.add_row(row["name"], f"{row['seconds']:.0f}", str(row["speakers"]), str(row["found"]), *shown)
     return table
@@ -150,6 +165,8 @@ def _speakers_row(score: SpeakerScore) -> dict[str, Any]:
         "false_alarm": _known(whole.false_alarm / (whole.spoken or math.nan)),
         "confused": _known(whole.confused / (whole.spoken or math.nan)),
         "without_overlap": _known(score.without_overlap.rate),
+        "overlap_recall": _known(score.overlap.recall),
+        "overlap_precision": _known(score.overlap.precision),
         "cpu": score.cpu_s / score.seconds if score.cpu_s else None,
     }
 
@@ -164,6 +181,7 @@ def _together(scores: Sequence[SpeakerScore]) -> SpeakerScore:
         live=sum((score.live for score in scores), nothing),
         whole=sum((score.whole for score in scores), nothing),
         without_overlap=sum((score.without_overlap for score in scores), nothing),
+        overlap=sum((score.overlap for score in scores), OverlapFound()),
         cpu_s=sum(score.cpu_s for score in scores),
     )
 

@@ -14,24 +14,33 @@ from typing import Final
 
 from bridge.audio.leg import LegAudio
 from bridge.bench.accuracy import LINE
-from bridge.bench.diarization import DiarizationErrors, diarization_errors
+from bridge.bench.diarization import DiarizationErrors, OverlapFound, diarization_errors, overlap_found
 from bridge.carrier.audio import encode, read_call
 from bridge.errors import InvalidRequestError
-from bridge.model.frame import AudioFrame, from_ms, to_ms
+from bridge.model.frame import AudioFrame, Samples, from_ms, to_ms
 from bridge.model.likeness import Likeness, Vector
 from bridge.model.speech import Speech, SpeechBegan, SpeechOver
 from bridge.model.stream import Leg, MediaChunk
 from bridge.rttm import SpokenTurn, read_rttm
-from bridge.speakers.timeline import Timeline
+from bridge.speakers.listening import LegWindows
+from bridge.speakers.overlap import Overlaps, Span
+from bridge.speakers.timeline import Speaking, Timeline
 from bridge.speakers.voices import Voices
-from bridge.speakers.windows import VoiceWindow, Windows
+from bridge.speakers.windows import OverlapWindow
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 
 LIVE_DELAY_MS: Final = 1000
 
 STEP_MS: Final = 10
 
-Embed = Callable[[VoiceWindow], Vector]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerModels:
+    """What tells speakers apart, asked at once rather than in a thread."""
+
+    embed: Callable[[Samples], Vector]
+    overlaps: Callable[[Samples], Sequence[Span]]
+    likeness: Likeness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,7 @@ class SpeakerScore:
     whole: DiarizationErrors
     without_overlap: DiarizationErrors
     """`whole`, where at most one speaks."""
+    overlap: OverlapFound
     cpu_s: float
     """For telling speakers apart alone: speech is looked for anyway."""
 
@@ -72,11 +82,9 @@ def speaker_calls(folder: Path) -> list[SpeakerCall]:
     return found
 
 
-def score_speakers(
-    call: SpeakerCall, embed: Embed, likeness: Likeness, *, delay_ms: int = LIVE_DELAY_MS
-) -> SpeakerScore:
+def score_speakers(call: SpeakerCall, models: SpeakerModels, *, delay_ms: int = LIVE_DELAY_MS) -> SpeakerScore:
     """Hear the call through an 8 kHz μ-law line, and score it. Blocks."""
-    hearing = _Hearing(embed, likeness, from_ms(delay_ms))
+    hearing = _Hearing(models, from_ms(delay_ms))
     for frame in _frames(call.path):
         hearing.push(frame)
     hearing.flush()
@@ -89,6 +97,7 @@ def score_speakers(
         live=diarization_errors(call.turns, hearing.live_turns()),
         whole=diarization_errors(call.turns, whole),
         without_overlap=diarization_errors(call.turns, whole, overlap=False),
+        overlap=overlap_found(call.turns, whole),
         cpu_s=hearing.cpu_s,
     )
 
@@ -105,6 +114,7 @@ def score_rttm(call: SpeakerCall, folder: Path) -> SpeakerScore:
         live=DiarizationErrors(),
         whole=errors,
         without_overlap=diarization_errors(call.turns, told, overlap=False),
+        overlap=overlap_found(call.turns, told),
         cpu_s=0.0,
     )
 
@@ -129,13 +139,14 @@ def _frames(path: Path) -> Iterator[AudioFrame]:
 class _Hearing:
     """One call on its way to turns."""
 
-    def __init__(self, embed: Embed, likeness: Likeness, delay: int) -> None:
-        self._embed = embed
+    def __init__(self, models: SpeakerModels, delay: int) -> None:
+        self._models = models
         self._delay = delay
         self._segmenter = Segmenter(SegmenterOptions())
-        self._windows = Windows(likeness)
-        self._voices = Voices(likeness)
+        self._windows = LegWindows(models.likeness)
+        self._voices = Voices(models.likeness)
         self._timeline = Timeline()
+        self._overlaps = Overlaps()
         self._began = 0
         self._stretches: list[tuple[int, int]] = []
         self._live: list[tuple[int, str | None]] = []
@@ -153,18 +164,21 @@ class _Hearing:
 
     def live_turns(self) -> list[SpokenTurn]:
         told = dict(self._live)
-        return self._turns(lambda position: told.get(position - position % from_ms(STEP_MS)))
+        return _turns(self._stretches, lambda position: told.get(position - position % from_ms(STEP_MS)) or "?")
 
     def whole_turns(self) -> list[SpokenTurn]:
         began = time.thread_time()
         names = self._voices.whole()
         self.cpu_s += time.thread_time() - began
+        speaking = Speaking(self._timeline, names.__getitem__)
 
-        def speaker(position: int) -> str | None:
-            window = self._timeline.window_at(position)
-            return None if window is None else names[window]
+        def speaker(position: int) -> str:
+            return speaking.at(to_ms(position)) or "?"
 
-        return self._turns(speaker)
+        def other(position: int) -> str | None:
+            return speaking.other(to_ms(position), speaker(position))
+
+        return [*_turns(self._stretches, speaker), *_turns(self._overlaps.spans(), other)]
 
     def _hear(self, speech: Sequence[Speech]) -> None:
         for item in speech:
@@ -177,8 +191,11 @@ class _Hearing:
             self.cpu_s += time.thread_time() - began
             self._tell_until(self.position - self._delay)
             began = time.thread_time()
-            fresh = self._timeline.add(window)
-            self._voices.hear(self._embed(window), fresh / from_ms(1000))
+            if isinstance(window, OverlapWindow):
+                self._overlaps.add(window, self._models.overlaps(window.samples))
+            else:
+                fresh = self._timeline.add(window)
+                self._voices.hear(self._models.embed(window.samples), fresh / from_ms(1000))
         self.cpu_s += time.thread_time() - began
 
     def _tell_until(self, position: int) -> None:
@@ -188,15 +205,18 @@ class _Hearing:
             window = self._timeline.window_at(place)
             self._live.append((place, None if window is None else self._voices.speaker(window)))
 
-    def _turns(self, speaker_at: Callable[[int], str | None]) -> list[SpokenTurn]:
-        turns: list[SpokenTurn] = []
-        for start, end in self._stretches:
-            first = len(turns)
-            for place in range(start, end, from_ms(STEP_MS)):
-                speaker = speaker_at(place) or "?"
-                until = to_ms(min(place + from_ms(STEP_MS), end))
-                if len(turns) > first and turns[-1].speaker == speaker:
-                    turns[-1] = SpokenTurn(start_ms=turns[-1].start_ms, end_ms=until, speaker=speaker)
-                else:
-                    turns.append(SpokenTurn(start_ms=to_ms(place), end_ms=until, speaker=speaker))
-        return turns
+
+def _turns(spans: Sequence[Span], speaker_at: Callable[[int], str | None]) -> list[SpokenTurn]:
+    """None is nobody."""
+    turns: list[SpokenTurn] = []
+    for start, end in spans:
+        before: str | None = None
+        for place in range(start, end, from_ms(STEP_MS)):
+            speaker = speaker_at(place)
+            until = to_ms(min(place + from_ms(STEP_MS), end))
+            if speaker is not None and speaker == before:
+                turns[-1] = SpokenTurn(start_ms=turns[-1].start_ms, end_ms=until, speaker=speaker)
+            elif speaker is not None:
+                turns.append(SpokenTurn(start_ms=to_ms(place), end_ms=until, speaker=speaker))
+            before = speaker
+    return turns

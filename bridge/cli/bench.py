@@ -21,7 +21,7 @@ from bridge.bench.compose import Clip, Shape, bundled, clips, compose
 from bridge.bench.load import Server, run
 from bridge.bench.report import accuracy_of, accuracy_table, figures_of, speakers_of, speakers_table, table_of
 from bridge.bench.smart_turn import SmartTurn
-from bridge.bench.speakers import score_rttm, score_speakers, speaker_calls
+from bridge.bench.speakers import SpeakerModels, score_rttm, score_speakers, speaker_calls
 from bridge.bench.turn_trial import Pause
 from bridge.bench.turns import summary, trial, turns_table
 from bridge.cli import config_option, example
@@ -29,8 +29,8 @@ from bridge.clock import SystemClock
 from bridge.errors import SetupError
 from bridge.recognise.local import open_engine
 from bridge.settings import load
-from bridge.speakers.encoder import LIKENESS, CampPlus
-from bridge.speakers.weights import find_model
+from bridge.speakers.encoder import LIKENESS, CampPlus, Segmentation
+from bridge.speakers.weights import SEGMENTATION, find_model
 
 P95_S: Final = 1.0
 P99_S: Final = 2.0
@@ -142,17 +142,19 @@ def speakers(*, audio: Path, rttm: Path | None, json_file: Path | None, config: 
     """Diarization error rates through an 8 kHz μ-law line: live, one second later, and when the call is over.
 
     The collar is 0.25 s on either side of a reference boundary. Where two speak at once is scored, and is left out
-    of the last column.
+    under "no overlap"; "overlaps" is how much of it is found, "right" how much of what is found is some.
     """
     calls = speaker_calls(audio)
     if rttm is not None:
         rows = [score_rttm(call, rttm) for call in calls]
     else:
         settings = load(config)
-        model = CampPlus(find_model(settings.speaker_model, model_dir=settings.model_dir))
+        voices = CampPlus(find_model(settings.speaker_model, model_dir=settings.model_dir))
+        together = Segmentation(find_model(SEGMENTATION, model_dir=settings.model_dir))
+        models = SpeakerModels(embed=voices.embed, overlaps=together.overlaps, likeness=LIKENESS)
         with Progress(console=Console(stderr=True), transient=True) as progress:
             tracked = progress.track(calls, description="recordings")
-            rows = [score_speakers(call, lambda window: model.embed(window.samples), LIKENESS) for call in tracked]
+            rows = [score_speakers(call, models) for call in tracked]
     Console().print(speakers_table(rows))
     if json_file is not None:
         json_file.write_text(json.dumps(speakers_of(rows), indent=1) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from bridge.cli.progress import bars
 from bridge.ports import Clock
@@ -11,7 +12,7 @@ from bridge.recognise import weights
 from bridge.recognise.local import LocalEngine, open_engine
 from bridge.settings import Settings
 from bridge.speakers.encoder import CampPlusEncoder
-from bridge.speakers.weights import find_model
+from bridge.speakers.weights import SEGMENTATION, find_model
 
 
 @contextmanager
@@ -44,4 +45,4 @@ def engine_for(settings: Settings, clock: Clock) -> LocalEngine:
 def voices_for(settings: Settings) -> CampPlusEncoder:
     """What tells speakers apart, as the settings name it. Raises SetupError."""
     path = find_model(settings.speaker_model, model_dir=settings.model_dir)
-    return CampPlusEncoder(lambda: path)
+    return CampPlusEncoder(lambda: path, partial(find_model, SEGMENTATION, model_dir=settings.model_dir))

@@ -21,11 +21,12 @@ def command() -> None:
 def list_(config: Path | None) -> None:
     """List the weights that have a name, and those that are set."""
     from bridge.recognise.weights import KNOWN  # noqa: PLC0415  # numpy and more, that --help need not wait for
+    from bridge.speakers.weights import SEGMENTATION  # noqa: PLC0415
 
     settings = load(config)
     names = [*KNOWN, *({settings.model} - KNOWN.keys())]
     rows = [(name, "set" if name == settings.model else "", *_row(name, settings)) for name in names]
-    rows.append((settings.speaker_model, "set", "tells speakers apart", *_speaker_row(settings)))
+    rows += [(name, "set", *_speaker_row(name, settings)) for name in (settings.speaker_model, SEGMENTATION)]
     show.table(("name", "", "what", "here", "where, or how to get it"), rows)
 
 
@@ -84,8 +85,9 @@ def _found(name: str, settings: Settings) -> str:
     """Raises SetupError that says what is wrong with the weights, and what helps."""
     from bridge.cli.engine import find_weights  # noqa: PLC0415
     from bridge.recognise.weights import KNOWN  # noqa: PLC0415
+    from bridge.speakers.weights import KNOWN as SPEAKERS  # noqa: PLC0415
 
-    if name == settings.speaker_model:
+    if name == settings.speaker_model or name in SPEAKERS:
         return _speaker_model(name, settings)
     found = find_weights(name, settings)
     known = KNOWN.get(name)
@@ -93,18 +95,19 @@ def _found(name: str, settings: Settings) -> str:
     return f"{name}: {checked}; in {found.folder}, from {found.origin}"
 
 
-def _speaker_row(settings: Settings) -> tuple[str, str]:
-    """Here, where."""
-    from bridge.speakers.weights import find_model  # noqa: PLC0415
+def _speaker_row(name: str, settings: Settings) -> tuple[str, str, str]:
+    """What, here, where."""
+    from bridge.speakers.weights import KNOWN, find_model  # noqa: PLC0415
 
+    about = KNOWN[name].about if name in KNOWN else "tells speakers apart"
     try:
-        return "yes", str(find_model(settings.speaker_model, model_dir=settings.model_dir))
+        return about, "yes", str(find_model(name, model_dir=settings.model_dir))
     except SetupError as error:
-        return "no", error.message
+        return about, "no", error.message
 
 
 def _speaker_model(name: str, settings: Settings) -> str:
-    from bridge.speakers.weights import CAMPPLUS, MODEL_SHA256, find_model  # noqa: PLC0415
+    from bridge.speakers.weights import KNOWN, find_model  # noqa: PLC0415
 
-    checked = f"SHA-256 {MODEL_SHA256}" if name == CAMPPLUS else "no SHA-256 of ours to check"
+    checked = f"SHA-256 {KNOWN[name].sha256}" if name in KNOWN else "no SHA-256 of ours to check"
     return f"{name}: {checked}; in {find_model(name, model_dir=settings.model_dir)}"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from bridge.model.call_key import CallKey
 from bridge.model.stream import Leg
-from bridge.model.words import Partial, Segment, Word
+from bridge.model.words import Partial, Segment, Word, as_fields
 
 
 class Body:
@@ -255,8 +255,8 @@ class Event:
 
 
 def body_to_dict(body: Body) -> dict[str, Any]:
-    """A body's fields as plain JSON values; a `None` that only some events have (`error`) is left out."""
-    found: dict[str, Any] = dataclasses.asdict(body)  # type: ignore[call-overload]  # every Body is a dataclass
+    """A body's fields as plain JSON values; a `None` that only some have (`error`, `overlap`) is left out."""
+    found: dict[str, Any] = dataclasses.asdict(body, dict_factory=as_fields)  # type: ignore[call-overload]  # every Body is a dataclass
     if isinstance(body, CallEnded) and body.error is None:
         del found["error"]
     return found
@@ -281,7 +281,7 @@ def body_from_dict(kind: str, fields: Mapping[str, Any]) -> Body:
 
 
 def segment_from_dict(fields: Mapping[str, Any]) -> Segment:
-    """The segment that `dataclasses.asdict` wrote."""
+    """The segment that `dataclasses.asdict` wrote with `as_fields`."""
     return Segment(
         **{
             **fields,

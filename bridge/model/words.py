@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bridge.model.stream import Leg
 
@@ -19,6 +20,8 @@ class Word:
     start_ms: int
     end_ms: int
     confidence: float
+    overlap: str | None = None
+    """Who speaks at the same time; None where nobody is known to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,11 @@ class Partial:
     end_ms: int
     text: str
     stable_text: str
+
+
+def as_fields(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The `dict_factory` of the JSON form: an `overlap` with nobody is left out."""
+    return {name: value for name, value in pairs if value is not None or name != "overlap"}
 
 
 def word_places(segment: Segment) -> list[int] | None:

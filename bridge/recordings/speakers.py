@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -12,8 +12,9 @@ from bridge.model.stream import Leg
 from bridge.model.words import Segment
 from bridge.ports import VoiceEncoder
 from bridge.recognise.heard import Revision, SpeakerChanged
-from bridge.speakers.diarizer import Diarizer, Recut
-from bridge.speakers.windows import VoiceWindow
+from bridge.speakers.diarizer import Diarizer, Recut, Renamed
+from bridge.speakers.listening import hear
+from bridge.speakers.windows import OverlapWindow, VoiceWindow
 
 Correction: TypeAlias = Revision | SpeakerChanged
 
@@ -44,12 +45,11 @@ class Speakers:
     def _diarizer(self, before: Before) -> Diarizer:
         return Diarizer(self._encoder.likeness, first_segment=before.segment + 1, told_ms=before.until_ms)
 
-    async def hear(self, leg: Leg, windows: Sequence[VoiceWindow]) -> list[Correction]:
+    async def hear(self, leg: Leg, windows: Sequence[VoiceWindow | OverlapWindow]) -> list[Correction]:
         """What new voices say about segments that have been told. Raises EngineError, SetupError."""
         found: list[Correction] = []
         for window in windows:
-            voice = await self._encoder.embed(window.samples)
-            found += [_changed(leg, one.segment, one.speaker) for one in self._diarizers[leg].hear(window, voice)]
+            found += _corrections(leg, await hear(self._diarizers[leg], self._encoder, window))
         return found
 
     def final(self, segment: Segment) -> list[Segment]:
@@ -62,11 +62,7 @@ class Speakers:
         """
         found: list[Correction] = []
         for leg, diarizer in self._diarizers.items():
-            for one in await asyncio.to_thread(diarizer.settle, keep_names=False):
-                if isinstance(one, Recut):
-                    found.append(Revision(leg=leg, replaces=one.replaces, segments=one.segments))
-                else:
-                    found.append(_changed(leg, one.segment, one.speaker))
+            found += _corrections(leg, await asyncio.to_thread(diarizer.settle, keep_names=False))
         return found
 
 
@@ -83,5 +79,13 @@ def corrected(segments: Sequence[Segment], corrections: Sequence[Correction]) ->
     return list(standing.values())
 
 
-def _changed(leg: Leg, segment: int, speaker: str) -> SpeakerChanged:
-    return SpeakerChanged(leg=leg, segment=segment, speaker=speaker)
+def _corrections(leg: Leg, told: Iterable[Renamed | Recut]) -> list[Correction]:
+    return [_correction(leg, one) for one in told]
+
+
+def _correction(leg: Leg, told: Renamed | Recut) -> Correction:
+    match told:
+        case Renamed(segment=segment, speaker=speaker):
+            return SpeakerChanged(leg=leg, segment=segment, speaker=speaker)
+        case Recut(replaces=replaces, segments=segments):
+            return Revision(leg=leg, replaces=replaces, segments=segments)

@@ -25,7 +25,8 @@ from bridge.recognise.tongue import Tongue
 from bridge.recordings.file import Recording
 from bridge.recordings.pieces import Cutter, Window
 from bridge.recordings.speakers import Before, Correction, Speakers, corrected
-from bridge.speakers.windows import VoiceWindow, Windows
+from bridge.speakers.listening import LegWindows
+from bridge.speakers.windows import OverlapWindow, VoiceWindow
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 
 PATIENCE_S: Final = 600.0
@@ -301,7 +302,7 @@ def _speakers(recording: Recording, options: TranscribeOptions) -> Speakers | No
     return Speakers(options.voices, recording.legs, before, options.known)
 
 
-_Step = tuple[int, list[Window], Mapping[Leg, list[VoiceWindow]]]
+_Step = tuple[int, list[Window], Mapping[Leg, list[VoiceWindow | OverlapWindow]]]
 """The ms read so far, the windows that are full now, and those in which voices are to be heard."""
 
 
@@ -326,10 +327,10 @@ class _Ear:
 
     def __init__(self, leg: Leg, segmenter: Segmenter, likeness: Likeness | None) -> None:
         self.cutter = Cutter(leg, segmenter, self._hear)
-        self._windows = Windows(likeness) if likeness is not None else None
-        self._voiced: list[VoiceWindow] = []
+        self._windows = LegWindows(likeness) if likeness is not None else None
+        self._voiced: list[VoiceWindow | OverlapWindow] = []
 
-    def voiced(self) -> list[VoiceWindow]:
+    def voiced(self) -> list[VoiceWindow | OverlapWindow]:
         """Windows since the last time this was asked."""
         voiced, self._voiced = self._voiced, []
         return voiced

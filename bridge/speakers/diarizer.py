@@ -1,7 +1,7 @@
 """Who said it, on one leg: voices heard in windows, words given to speakers, a changed mind. No model, no clock.
 
-    speech → Windows → (an encoder) → Voices ┐
-    words  ────────────────────────────────── Diarizer → words of one speaker each
+    speech → LegWindows → (an encoder) → Voices, Overlaps ┐
+    words  ─────────────────────────────────────────────── Diarizer → words of one speaker each
 
 What has been told is kept: when a group of windows turns out to be somebody else's, the segments that it decides are
 named again; when the leg is over, all windows are compared with each other and all segments are cut anew.
@@ -10,19 +10,20 @@ named again; when the leg is over, all windows are compared with each other and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-from bridge.model.frame import SAMPLE_RATE, from_ms
+from bridge.model.frame import SAMPLE_RATE, to_ms
 from bridge.model.likeness import Likeness, Vector
 from bridge.model.words import Partial, Segment
 from bridge.speakers.numbering import Numbering
-from bridge.speakers.splitting import SpeakerAt, split
-from bridge.speakers.timeline import Timeline
+from bridge.speakers.overlap import Overlaps, Span, marked
+from bridge.speakers.splitting import split
+from bridge.speakers.timeline import Speaking, Timeline
 from bridge.speakers.voices import Voices
-from bridge.speakers.windows import VoiceWindow
+from bridge.speakers.windows import OverlapWindow, VoiceWindow
 
 RECENT: Final = 50
 """Segments that are looked at again when a few windows change hands; older ones when speakers come or go."""
@@ -59,6 +60,7 @@ class Diarizer:
         """`first_segment`, `told_ms`: of a call that is taken up again, which has been told until then."""
         self._voices = Voices(likeness)
         self._timeline = Timeline()
+        self._overlaps = Overlaps()
         self._numbering = Numbering(first_segment)
         self._told_ms = told_ms
         self._told: dict[int, _Told] = {}
@@ -73,14 +75,20 @@ class Diarizer:
         """Directions of voices that have a name of their own. Before the first window."""
         self._voices.known = voices
 
-    def hear(self, window: VoiceWindow, voice: Vector) -> list[Renamed]:
+    def hear(self, window: VoiceWindow, voice: Vector) -> list[Renamed | Recut]:
         """A window's voice, and what that changes for segments that have been told."""
         fresh = self._timeline.add(window)
         before = self._voices.speakers()
         if not self._voices.hear(voice, fresh / SAMPLE_RATE):
             return []
         recent = RECENT if self._voices.speakers() == before else len(self._told)
-        return self._rename(self._speaker_at, recent)
+        return self._rename(self._speaking(), recent)
+
+    def overlap(self, window: OverlapWindow, spans: Sequence[Span]) -> list[Renamed | Recut]:
+        """Where two speak at once in a window, in samples of it, and what that changes for segments told."""
+        since_ms = to_ms(self._overlaps.add(window, spans))
+        late = sum(1 for one in islice(reversed(self._told.values()), RECENT) if one.source.end_ms > since_ms)
+        return self._rename(self._speaking(), late)
 
     def partial(self, partial: Partial) -> Partial:
         """With the number that its final will begin with."""
@@ -90,7 +98,7 @@ class Diarizer:
         """The segment, cut where the speaker changes and named."""
         told = _Told(segment, [])
         self._told[segment.segment] = told
-        told.pieces = self._numbered(split(segment, self._speaker_at), segment.segment)
+        told.pieces = self._cut(segment, self._speaking())
         return [piece for piece in told.pieces if piece.end_ms > self._told_ms]
 
     def revision(self, replaces: Sequence[int], segments: Sequence[Segment]) -> Recut:
@@ -98,7 +106,7 @@ class Diarizer:
         gone = [self._told.pop(number) for number in replaces if number in self._told]
         told = [_Told(segment, []) for segment in segments]
         for one in told:
-            one.pieces = self._numbered(split(one.source, self._speaker_at), one.source.segment)
+            one.pieces = self._cut(one.source, self._speaking())
             self._told[one.source.segment] = one
         return Recut(
             replaces=tuple(piece.segment for one in gone for piece in one.pieces),
@@ -112,44 +120,52 @@ class Diarizer:
         if not len(self._timeline):
             return []
         speakers = self._voices.whole(keep_names=keep_names)
+        speaking = Speaking(self._timeline, speakers.__getitem__)
+        recut = [found for one in self._told.values() if (found := self._recut(one, speaking)) is not None]
+        return [*recut, *self._rename(speaking, len(self._told))]
 
-        def speaker_at(milliseconds: float) -> str | None:
-            window = self._timeline.window_at(from_ms(milliseconds))
-            return None if window is None else speakers[window]
+    def _speaking(self) -> Speaking:
+        """As far as is known now."""
+        return Speaking(self._timeline, self._voices.speaker)
 
-        recut = [found for one in self._told.values() if (found := self._recut(one, speaker_at)) is not None]
-        return [*recut, *self._rename(speaker_at, len(self._told))]
-
-    def _speaker_at(self, milliseconds: float) -> str | None:
-        window = self._timeline.window_at(from_ms(milliseconds))
-        return None if window is None else self._voices.speaker(window)
-
-    def _rename(self, speaker_at: SpeakerAt, recent: int) -> list[Renamed]:
+    def _rename(self, speaking: Speaking, recent: int) -> list[Renamed | Recut]:
         """Of the segments told last."""
-        renamed = []
+        changed: list[Renamed | Recut] = []
         for one in reversed(list(islice(reversed(self._told.values()), recent))):
             for at, piece in enumerate(one.pieces):
-                speaker = _most_of(piece, speaker_at)
-                if speaker is not None and speaker != piece.speaker:
-                    one.pieces[at] = replace(piece, speaker=speaker)
-                    renamed.append(Renamed(segment=piece.segment, speaker=speaker))
-        return renamed
+                speaker = _most_of(piece, speaking.at) or piece.speaker
+                now = self._marked(replace(piece, speaker=speaker), speaking)
+                one.pieces[at] = now
+                if now.words != piece.words:
+                    changed.append(Recut(replaces=(now.segment,), segments=(now,)))
+                elif speaker is not None and speaker != piece.speaker:
+                    changed.append(Renamed(segment=now.segment, speaker=speaker))
+        return changed
 
-    def _recut(self, one: _Told, speaker_at: SpeakerAt) -> Recut | None:
+    def _recut(self, one: _Told, speaking: Speaking) -> Recut | None:
         """None when the cuts are where they were."""
-        pieces = split(one.source, speaker_at)
-        if [piece.words for piece in pieces] == [piece.words for piece in one.pieces]:
-            return None
         replaces = tuple(piece.segment for piece in one.pieces)
-        one.pieces = self._numbered(pieces, one.source.segment)
-        return Recut(replaces=replaces, segments=tuple(one.pieces))
+        before = [len(piece.words) for piece in one.pieces]
+        pieces = self._cut(one.source, speaking)
+        if [len(piece.words) for piece in pieces] == before:
+            return None
+        one.pieces = pieces
+        return Recut(replaces=replaces, segments=tuple(pieces))
 
-    def _numbered(self, pieces: Sequence[Segment], inside: int) -> list[Segment]:
-        numbers = self._numbering.pieces(inside, len(pieces))
-        return [replace(piece, segment=number) for piece, number in zip(pieces, numbers, strict=True)]
+    def _cut(self, segment: Segment, speaking: Speaking) -> list[Segment]:
+        """Pieces of one speaker each, with numbers of their own, marked where another speaks, too."""
+        pieces = split(segment, speaking.at)
+        numbers = self._numbering.pieces(segment.segment, len(pieces))
+        return [
+            self._marked(replace(piece, segment=number), speaking)
+            for piece, number in zip(pieces, numbers, strict=True)
+        ]
+
+    def _marked(self, piece: Segment, speaking: Speaking) -> Segment:
+        return marked(piece, self._overlaps, lambda at_ms: speaking.other(at_ms, piece.speaker))
 
 
-def _most_of(piece: Segment, speaker_at: SpeakerAt) -> str | None:
+def _most_of(piece: Segment, speaker_at: Callable[[float], str | None]) -> str | None:
     """Who says most of it, by words."""
     times = [(word.start_ms + word.end_ms) / 2 for word in piece.words] or [(piece.start_ms + piece.end_ms) / 2]
     said = Counter(speaker for time in times if (speaker := speaker_at(time)) is not None)

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from heapq import merge
+from itertools import takewhile
+from operator import itemgetter
+from typing import Final
 
+from bridge.model.frame import from_ms
 from bridge.speakers.windows import VoiceWindow
+
+REACH: Final = from_ms(15_000)
+"""Who speaks at the same time as another has spoken alone within so much of it."""
 
 
 class Timeline:
@@ -30,8 +39,34 @@ class Timeline:
 
     def window_at(self, position: int) -> int | None:
         """The number of the window that says most about this place; None when there are none."""
+        return next((number for _, number in self._outward(position)), None)
+
+    def within_reach(self, position: int) -> Iterator[int]:
+        """The numbers of windows as far away as `REACH`, the nearest first."""
+        return (number for _, number in takewhile(lambda found: found[0] <= REACH, self._outward(position)))
+
+    def _outward(self, position: int) -> Iterator[tuple[int, int]]:
+        """How far away, and the number, of one window after the other."""
         place = bisect_left(self._middles, position)
-        near = [at for at in (place - 1, place) if 0 <= at < len(self._middles)]
-        if not near:
-            return None
-        return self._numbers[min(near, key=lambda at: abs(self._middles[at] - position))]
+        before = ((position - self._middles[at], self._numbers[at]) for at in range(place - 1, -1, -1))
+        after = ((self._middles[at] - position, self._numbers[at]) for at in range(place, len(self._middles)))
+        return merge(before, after, key=itemgetter(0))
+
+
+class Speaking:
+    """Who speaks when. Times are ms of the leg."""
+
+    def __init__(self, timeline: Timeline, speaker_of: Callable[[int], str]) -> None:
+        """`speaker_of` knows who speaks in a window, by its number."""
+        self._timeline = timeline
+        self._speaker_of = speaker_of
+
+    def at(self, milliseconds: float) -> str | None:
+        """None before anybody has been heard."""
+        window = self._timeline.window_at(from_ms(milliseconds))
+        return None if window is None else self._speaker_of(window)
+
+    def other(self, milliseconds: float, than: str | None) -> str | None:
+        """Who else speaks nearest to there; None when nobody does within reach."""
+        heard = map(self._speaker_of, self._timeline.within_reach(from_ms(milliseconds)))
+        return next((speaker for speaker in heard if speaker != than), None)

@@ -79,8 +79,13 @@ def segment_row(segment: Segment, number: int) -> dict[str, Any]:
         **{f.name: getattr(segment, f.name) for f in dataclasses.fields(segment)},
         "call": number,
         # Short keys: words are most of a transcript's bytes.
-        "words": dump([[w.word, w.start_ms, w.end_ms, w.confidence] for w in segment.words]),
+        "words": dump([_word_row(word) for word in segment.words]),
     }
+
+
+def _word_row(word: Word) -> tuple[str | float, ...]:
+    row = (word.word, word.start_ms, word.end_ms, word.confidence)
+    return row if word.overlap is None else (*row, word.overlap)
 
 
 def segment_of(row: Row) -> Segment:
@@ -88,8 +93,8 @@ def segment_of(row: Row) -> Segment:
         **{f.name: row[f.name] for f in dataclasses.fields(Segment) if f.name not in {"leg", "words"}},
         leg=Leg(row["leg"]),
         words=tuple(
-            Word(word=word, start_ms=start_ms, end_ms=end_ms, confidence=confidence)
-            for word, start_ms, end_ms, confidence in json.loads(row["words"])
+            Word(word=word, start_ms=start_ms, end_ms=end_ms, confidence=confidence, overlap=next(iter(overlap), None))
+            for word, start_ms, end_ms, confidence, *overlap in json.loads(row["words"])
         ),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from bridge.errors import BridgeError
 from bridge.model.events import Event, rfc3339
 from bridge.model.records import CallRecord
-from bridge.model.words import Segment
+from bridge.model.words import Segment, as_fields
 
 
 def delivery_id(endpoint_id: str, event_id: str, kind: str) -> str:
@@ -66,7 +66,7 @@ def transcript_fields(segments: Sequence[Segment], *, settled: bool) -> dict[str
     """A transcript as JSON. `text` has a line for each segment; `settled` false says that it may yet be revised."""
     return {
         "text": "\n".join(segment.text for segment in segments),
-        "segments": [dataclasses.asdict(segment) for segment in segments],
+        "segments": [dataclasses.asdict(segment, dict_factory=as_fields) for segment in segments],
         "settled": settled,
     }
 

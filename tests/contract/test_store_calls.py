@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from bridge.errors import ConflictError, InvalidRequestError, NotFoundError
 from bridge.model.call_key import CallKey
-from bridge.model.events import MediaGap
+from bridge.model.events import MediaGap, TranscriptFinal
 from bridge.model.records import CallFilter, CallStatus, Delivery, DeliveryFilter, DeliveryStatus
 from bridge.model.stream import Leg
 from bridge.ports import Store
@@ -43,6 +43,22 @@ async def test_a_call_that_ends_with_an_error_has_failed(store: Store) -> None:
     await store.append(Story().tell(started(), ended("error", "carrier_protocol")))
     call = await store.call("acme", "call-1")
     assert (call.status, call.reason, call.error) == (CallStatus.FAILED, "error", "carrier_protocol")
+
+
+async def test_who_speaks_at_the_same_time_is_kept_with_the_word_and_left_out_where_nobody_does(store: Store) -> None:
+    """In the transcript, in events and in what is delivered."""
+    alone, both = segment(1, "yes").words[0], dataclasses.replace(segment(1, "a yes").words[1], overlap="S2")
+    said = dataclasses.replace(segment(1, "yes yes"), words=(alone, both))
+    happened = Story().tell(started(), TranscriptFinal.of(segment(1, "yes yes")), revised([1], said), ended())
+    await store.create_endpoint(an_endpoint())
+    await store.append(happened)
+    assert (await store.segments("acme", "call-1"))[0].words == (alone, both)
+    assert await store.events("acme", "call-1", after=0, limit=9) == happened
+    await store.settle(acmes("call-1"), START + 10)
+    [due] = await claimed(store, START + 10)
+    told = [due.payload["data"]["transcript"]["segments"][0], happened[2].to_dict()["segments"][0]]
+    assert [[word.get("overlap", "nobody") for word in one["words"]] for one in told] == [["nobody", "S2"]] * 2
+    assert all("overlap" not in one["words"][0] for one in told)
 
 
 async def test_events_come_back_as_they_were(store: Store) -> None:

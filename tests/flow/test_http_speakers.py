@@ -33,7 +33,7 @@ class Voices(ScriptedVoices):
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RealServer]:
     for module in (app_module, call_module, known_module):
         monkeypatch.setattr(module, "Segmenter", lambda *_: segmenter())
-    monkeypatch.setattr(app_module, "CampPlusEncoder", lambda _: Voices(LeapingClock()))
+    monkeypatch.setattr(app_module, "CampPlusEncoder", lambda *_: Voices(LeapingClock()))
     async with real_server(tmp_path, engine=ScriptedEngine(), known_voices=True) as running:
         yield running
 

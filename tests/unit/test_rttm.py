@@ -18,6 +18,16 @@ def test_a_segment_is_a_line() -> None:
     assert as_rttm([SAID], "a call") == "SPEAKER a_call 1 1.234 0.400 <NA> <NA> S2 <NA> <NA>\n"
 
 
+def test_words_that_another_speaks_over_are_turns_of_theirs_too() -> None:
+    words = [replace(word, overlap=other) for word, other in zip(SAID.words, (None, "S1", "S1", "S3"), strict=True)]
+    lines = as_rttm([replace(SAID, words=tuple(words))], "c").splitlines()
+    assert [(turn.start_ms, turn.end_ms, turn.speaker) for turn in read_rttm(lines)] == [
+        (1234, 1634, "S2"),
+        (1334, 1534, "S1"),
+        (1534, 1634, "S3"),
+    ]
+
+
 def test_on_two_legs_the_leg_is_part_of_the_name() -> None:
     legs = [replace(SAID, leg=Leg.AGENT), replace(SAID, leg=Leg.CALLER, speaker=None)]
     assert [line.split()[2] + " " + line.split()[7] for line in as_rttm(legs, "c").splitlines()] == [

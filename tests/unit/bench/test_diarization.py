@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.bench.diarization import DiarizationErrors, diarization_errors
+from bridge.bench.diarization import DiarizationErrors, OverlapFound, diarization_errors, overlap_found
 from bridge.bench.speakers import SpeakerCall, score_rttm, speaker_calls
 from bridge.errors import InvalidRequestError
 from bridge.rttm import SpokenTurn
@@ -61,6 +61,14 @@ def test_the_matching_that_is_best_for_all_is_taken() -> None:
     reference = _turns((0, 5000, "ann"), (5000, 9000, "bob"))
     told = _turns((0, 2600, "S1"), (2600, 5000, "S2"), (5000, 9000, "S1"))
     assert diarization_errors(reference, told, collar_ms=0) == DiarizationErrors(confused=2600, spoken=9000)
+
+
+def test_overlaps_are_counted_whoever_speaks() -> None:
+    reference = _turns((0, 4000, "ann"), (2000, 6000, "bob"))
+    found = overlap_found(reference, _turns((0, 6000, "S1"), (3000, 4500, "S2")))
+    assert found == OverlapFound(spoken=2000, told=1500, right=1000)
+    assert (found.recall, found.precision) == (0.5, 1000 / 1500)
+    assert math.isnan(overlap_found(reference, reference[:1]).precision)
 
 
 def test_nobody_speaks_is_no_rate() -> None:

@@ -8,7 +8,7 @@ from bridge.model.frame import from_ms
 from bridge.model.stream import Leg
 from bridge.model.words import Partial, Segment
 from bridge.speakers.diarizer import Diarizer, Recut, Renamed
-from bridge.speakers.windows import VoiceWindow
+from bridge.speakers.windows import OverlapWindow, VoiceWindow
 from tests.story import segment
 from tests.voices import LIKENESS, voice
 
@@ -20,12 +20,23 @@ def _window(start_ms: int, end_ms: int) -> VoiceWindow:
     return VoiceWindow(start=from_ms(start_ms), end=from_ms(end_ms), stretch=0, samples=np.zeros(0, np.float32))
 
 
-def _hear(diarizer: Diarizer, start_ms: int, end_ms: int, number: int) -> list[Renamed]:
+def _hear(diarizer: Diarizer, start_ms: int, end_ms: int, number: int) -> list[Renamed | Recut]:
     """One voice, in half-overlapping windows."""
-    found: list[Renamed] = []
+    found: list[Renamed | Recut] = []
     for start in range(start_ms, end_ms - 639, 320):
         found += diarizer.hear(_window(start, start + 640), voice(number))
     return found
+
+
+def _together(diarizer: Diarizer, start_ms: int, end_ms: int) -> list[Renamed | Recut]:
+    """Two at once, in a window of ten seconds from the beginning."""
+    window = OverlapWindow(start=0, end=from_ms(10_000), stretch=0, samples=np.zeros(0, np.float32))
+    return diarizer.overlap(window, [(from_ms(start_ms), from_ms(end_ms))])
+
+
+def _marks(segment: Segment) -> str:
+    """Who else speaks, a sign a word."""
+    return "".join("." if word.overlap is None else word.overlap[-1] for word in segment.words)
 
 
 def _said(number: int, start_ms: int, count: int) -> Segment:
@@ -107,3 +118,56 @@ def test_a_call_taken_up_again_does_not_tell_a_piece_twice() -> None:
     _hear(diarizer, 0, 1600, 1)
     _hear(diarizer, 1600, 3200, 2)
     assert _told(diarizer.final(_said(2, 0, 32))) == [(3, "S2", 16)]
+
+
+# -- two at once ---------------------------------------------------------------------------------------------------
+
+
+def test_words_that_two_say_at_once_are_marked_with_who_else_speaks() -> None:
+    diarizer = Diarizer(LIKENESS)
+    _hear(diarizer, 0, 1600, 1)
+    _hear(diarizer, 1600, 3200, 2)
+    _together(diarizer, 1270, 1960)
+    assert [_marks(piece) for piece in diarizer.final(_said(1, 0, 32))] == [".............222", "1111............"]
+
+
+def test_where_only_one_voice_is_known_nobody_else_is_named() -> None:
+    diarizer = Diarizer(LIKENESS)
+    _hear(diarizer, 0, 3200, 1)
+    _together(diarizer, 1000, 2000)
+    assert [_marks(piece) for piece in diarizer.final(_said(1, 0, 32))] == ["." * 32]
+
+
+def test_marks_that_come_late_are_told_as_settled_text() -> None:
+    diarizer = Diarizer(LIKENESS)
+    _hear(diarizer, 0, 1600, 1)
+    _hear(diarizer, 1600, 3200, 2)
+    diarizer.final(_said(1, 0, 32))
+    [recut] = _together(diarizer, 1300, 1600)
+    assert isinstance(recut, Recut)
+    assert recut.replaces == (1,)
+    assert [(one.segment, one.speaker, _marks(one)) for one in recut.segments] == [(1, "S1", ".............222")]
+
+
+def test_who_else_speaks_changes_with_the_names() -> None:
+    """At first the second voice is too little to be somebody."""
+    diarizer = Diarizer(LIKENESS)
+    _hear(diarizer, 0, 3200, 1)
+    diarizer.hear(_window(3600, 4100), voice(2))
+    _together(diarizer, 1000, 1400)
+    [told] = diarizer.final(_said(1, 0, 32))
+    assert _marks(told) == "." * 32
+    [recut] = _hear(diarizer, 5000, 6000, 2)
+    assert isinstance(recut, Recut)
+    assert [_marks(piece) for piece in recut.segments] == ["." * 10 + "2222" + "." * 18]
+
+
+def test_marks_go_with_the_words_when_the_text_is_settled() -> None:
+    diarizer = Diarizer(LIKENESS)
+    _hear(diarizer, 0, 1600, 1)
+    _hear(diarizer, 1600, 3200, 2)
+    _together(diarizer, 0, 300)
+    diarizer.final(_said(1, 0, 16))
+    recut = diarizer.revision((1,), [_said(1, 0, 14)])
+    assert [_marks(piece) for piece in recut.segments] == ["222..........."]
+    assert diarizer.settle() == []

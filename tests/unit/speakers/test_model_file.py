@@ -145,7 +145,7 @@ def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypa
 def test_a_damaged_checkpoint_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damaged = tmp_path / "campplus.pt"
     damaged.write_bytes(b"half a file")
-    monkeypatch.setattr(weights, "checkpoint", lambda: damaged)
+    monkeypatch.setattr(weights, "checkpoint", lambda _: damaged)
     with pytest.raises(SetupError, match="is damaged"):
         find_model(cache=tmp_path)
     assert list(tmp_path.iterdir()) == [damaged]
