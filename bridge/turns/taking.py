@@ -33,6 +33,16 @@ KEPT: Final = 64
 """Runs of audio kept for the voice's last second: two seconds of 32 ms windows."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """One that was over before the words in front of it were known, and that ended a stretch of speech."""
+
+    begin: int
+    end: int
+    evidence: Evidence
+    """Words apart."""
+
+
 @dataclass(slots=True)
 class _Turn:
     """From its first voice to the words of its last."""
@@ -51,6 +61,8 @@ class _Turn:
     """Decided; its words may be on their way."""
     until: int = 0
     """Where the voice stopped, once it is decided."""
+    unread: deque[_Silence] = field(default_factory=deque)
+    """In it, and perhaps its end: their words will tell."""
 
     @property
     def text(self) -> str:
@@ -74,6 +86,8 @@ class TurnTaker:
         """The segmenter has ended the stretch of speech."""
         self._worded = False
         """The words up to the pause are known."""
+        self._concluded = 0
+        """All words up to there have been added."""
         self._language = "en"
         self._evidence = Evidence()
 
@@ -113,7 +127,7 @@ class TurnTaker:
             case SpeechBegan(_, voice):
                 self._over = False
                 self._tail.clear()
-                return self._go_on(voice) if self._turn is not None else self._begin(voice, other)
+                return self._begin_again(voice) if self._turn is not None else self._begin(voice, other)
             case SpeechAudio():
                 self._tail.append(item)
             case SpeechWentOn(position):
@@ -136,6 +150,13 @@ class TurnTaker:
         turn.number = self._turns
         unsure = round(probability(Evidence(), 0.0), 3)
         return [TurnStarted(leg=self._leg, turn=turn.number, at_ms=to_ms(turn.voice), probability=unsure)]
+
+    def _begin_again(self, voice: int) -> list[TurnEvent]:
+        """Behind a whole stretch of speech, of which the words may come late and say that it was the end."""
+        turn = self._turn
+        if turn is not None and turn.number and not turn.eager and self._voice_end is not None:
+            turn.unread.append(_Silence(self._voice_end, voice, self._evidence))
+        return self._go_on(voice) + self._catch_up(self._concluded)
 
     def _go_on(self, position: int) -> list[TurnEvent]:
         turn, silence_from = self._turn, self._voice_end
@@ -201,6 +222,8 @@ class TurnTaker:
         told: list[TurnEvent] = []
         while self._closing and position >= self._closing[0].until:
             told += self._close()
+        self._concluded = position
+        told += self._catch_up(position)
         turn = self._turn
         if turn is None or self._voice_end is None or position < self._voice_end:
             return told
@@ -209,6 +232,23 @@ class TurnTaker:
             self._turn = None
             return told
         return told + self._read(turn)
+
+    def _catch_up(self, position: int) -> list[TurnEvent]:
+        """A silence before which all words are known by now: it ended the turn if it was long enough for them."""
+        turn = self._turn
+        while turn is not None and turn.unread and turn.unread[0].begin <= position:
+            silence = turn.unread.popleft()
+            evidence = replace(silence.evidence, cues=cues(turn.text, self._language))
+            length = silence.end - silence.begin
+            known = silence.begin == position and turn.text and not (turn.supposed or turn.eager or self._closing)
+            if not known or length < patience(evidence, self._options.threshold) * SAMPLE_RATE:
+                continue
+            sure = round(probability(evidence, length / SAMPLE_RATE), 3)
+            turn.end = self._ended(turn, silence.begin, sure, main_reason(evidence))
+            self._turn = _Turn(silence.end, aside=False, unread=turn.unread)
+            self._closing.append(turn)
+            return self._close()
+        return []
 
     def end(self) -> list[TurnEvent]:
         """The leg is over, and all of its words have been added."""

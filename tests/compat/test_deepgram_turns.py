@@ -25,6 +25,8 @@ AS_PCM = {"model": "flux-general-en", "encoding": "linear16", "sample_rate": LIN
 QUERY = f"/v2/listen?model=flux-general-en&encoding=linear16&sample_rate={LINE_RATE}"
 CUT = (SCRIPT[0][1][-1].end_ms + 60) * LINE_RATE // 1000
 """In the silence behind the first utterance, too short to end it."""
+AGAIN = (SCRIPT[1][1][0].start_ms - 60) * LINE_RATE // 1000
+"""In the silence before the second utterance, at its end."""
 FIRST = " ".join(word.word for word in SCRIPT[0][1])
 
 
@@ -73,6 +75,39 @@ async def test_turns(server: RealServer, eager: float | None) -> None:
         if turn.event == "EndOfTurn" and before.event == "EagerEndOfTurn":
             assert turn.transcript == before.transcript
         last[turn.turn_index] = turn
+
+
+@pytest.mark.shows("turns")
+@pytest.mark.parametrize(("threshold", "turns"), [(0.5, 6), (0.7, 4), (0.9, 2)])
+async def test_thresholds(server: RealServer, threshold: float, turns: int) -> None:
+    """The surer it must be the longer a silence it takes, two parties on one line and faster than in life, too."""
+    async with session(server, eot_threshold=threshold) as live:
+        told = [message for message in await told_of(live, MONO) if message.type == "TurnInfo"]
+    ends = [turn for turn in told if turn.event == "EndOfTurn"]
+    assert len(ends) == turns
+    assert min(turn.end_of_turn_confidence for turn in ends) >= threshold
+    assert " ".join(turn.transcript for turn in ends).split() == said_in_turn()
+
+
+@pytest.mark.shows("turns")
+async def test_an_end_that_is_taken_back(server: RealServer) -> None:
+    """Told when the silence is long enough to think of an answer; withdrawn when the voice goes on."""
+    async with session(server, eager_eot_threshold=0.5, eot_threshold=0.9) as live:
+        await live.send_media(MONO[:CUT].tobytes())
+        for at in range(CUT, AGAIN, 640):  # the silence comes when the words are there, as in life
+            await live.send_media(MONO[at : min(at + 640, AGAIN)].tobytes())
+            await asyncio.sleep(0.005)
+        async with asyncio.timeout(PATIENCE_S):
+            while (eager := await live.recv()).type != "TurnInfo" or eager.event != "EagerEndOfTurn":
+                pass
+        assert (eager.turn_index, eager.transcript) == (0, FIRST)
+        assert 0.5 <= eager.end_of_turn_confidence < 0.9
+        told = [message for message in await told_of(live, MONO[AGAIN:]) if message.type == "TurnInfo"]
+    events = [turn.event for turn in told if turn.turn_index == 0 and turn.event != "Update"]
+    assert events[0] == "TurnResumed"
+    assert events[-1] == "EndOfTurn"
+    [end] = [turn for turn in told if turn.turn_index == 0 and turn.event == "EndOfTurn"]
+    assert end.transcript.startswith(f"{FIRST} {SCRIPT[1][1][0].word}")
 
 
 async def test_a_turn_that_the_client_ends(server: RealServer) -> None:

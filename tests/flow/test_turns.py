@@ -224,6 +224,27 @@ async def test_who_speaks_again_before_the_words_are_there_begins_another_turn(o
     await phone.hang_up()
 
 
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        pytest.param(22, ["two chairs, please.", "No, that is wrong."], id="a-sentence"),
+        pytest.param(11, ["I would like to book a table and No, that is wrong."], id="half-a-sentence"),
+    ],
+)
+@pytest.mark.parametrize("late_s", [0.95, 1.5])
+async def test_a_silence_whose_words_come_late(office: Office, words: int, texts: list[str], late_s: float) -> None:
+    """Where the voice goes on before they are there, they still say whether it was the end of a turn."""
+    office.engine.takes_s = late_s
+    phone = await bot(office)
+    await phone.play({CALLER: said(0.2, words, 0.9, 55, 6.0)})
+    assert [ended.text for ended in office.sink.of("c1", TurnEnded)] == texts
+    told = [kind for kind in kinds(office) if kind in {"started", "ended"}]
+    assert told == ["started", "ended"] * len(texts)
+    begun = [event.at_ms for event in office.sink.of("c1", TurnStarted)]
+    assert begun == pytest.approx([200, 1504][: len(texts)], abs=32)
+    await phone.hang_up()
+
+
 async def test_captions_tell_turns_apart_and_guess_nothing(office: Office) -> None:
     """Without a preset there is no eager end, and speech ends where it always did."""
     phone = await office.ring(started(CALLER, AGENT, call_id="c1"))
