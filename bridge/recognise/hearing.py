@@ -314,13 +314,16 @@ class Hearing:
             return
         if decoded is None or is_invented(decoded):
             return
-        agreement.hear([replace(word, start=word.start + start, end=word.end + start) for word in decoded.words])
+        heard_to = start + len(job.samples)
+        agreement.hear(
+            [replace(word, start=word.start + start, end=word.end + start) for word in decoded.words], heard_to
+        )
         self._tell(
             Partial(
                 leg=self._leg,
                 segment=utterance.number,
                 start_ms=to_ms(utterance.voice),
-                end_ms=to_ms(start + len(job.samples)),
+                end_ms=to_ms(heard_to),
                 text=agreement.text,
                 stable_text=agreement.stable_text,
             )

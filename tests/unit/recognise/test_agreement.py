@@ -3,31 +3,77 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.frame import from_ms
 from bridge.ports import DecodedWord
-from bridge.recognise.agreement import Agreement
+from bridge.recognise.agreement import CUT, ECHO_WORD, Agreement
 from bridge.recognise.context import GAP, PREVIOUS_CHARACTERS, Context, Said
 from bridge.recognise.tongue import LONG_ENOUGH, TRIES, Tongue
 from bridge.recognise.utterance import LOUDNESS, Utterance
 from tests.engines import said
 
 
-def words(*texts: str) -> list[DecodedWord]:
-    return [DecodedWord(text=text, start=0, end=1, probability=1.0) for text in texts]
+def words(*texts: str, ends_at: int = 0) -> list[DecodedWord]:
+    """The last one ends at `ends_at`."""
+    return [DecodedWord(text=text, start=ends_at - 1, end=ends_at, probability=1.0) for text in texts]
+
+
+def hear(agreement: Agreement, *texts: str) -> tuple[str, str]:
+    """What stands and what is shown of words that end well before what was heard does."""
+    agreement.hear(words(*texts), CUT)
+    return agreement.stable_text, agreement.text
 
 
 def test_what_two_hypotheses_share_is_confirmed_but_for_the_last_word() -> None:
     """The last word may have been cut in half; case and punctuation do not count."""
     agreement = Agreement()
-    agreement.hear(words("good", "morn"))
-    assert (agreement.stable_text, agreement.text) == ("", "good morn")
-    agreement.hear(words("Good", "morning,", "how"))
-    assert (agreement.stable_text, agreement.text) == ("Good", "Good morning, how")
-    agreement.hear(words("morning", "how", "can"))
-    assert (agreement.stable_text, agreement.text) == ("Good morning how", "Good morning how can")
+    assert hear(agreement, "good", "morn") == ("", "good morn")
+    assert hear(agreement, "Good", "morning,", "how") == ("Good", "Good morning, how")
+    assert hear(agreement, "morning", "how", "can") == ("Good morning how", "Good morning how can")
+
+
+def test_a_word_at_the_end_of_what_was_heard_is_not_shown_yet() -> None:
+    """It may be half of one. A single word is better than none."""
+    agreement = Agreement()
+    agreement.hear(words("morn", ends_at=8000), 8000)
+    assert agreement.text == "morn"
+    agreement.hear(words("good", "morn", ends_at=8000), 8000 + CUT - 1)
+    assert agreement.text == "good"
+    agreement.hear(words("good", "morn", ends_at=8000), 8000 + CUT)
+    assert agreement.text == "good morn"
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "heard", "shown"),
+    [
+        ("", "press one to stop press one to", "press one to stop"),
+        ("press one", "to stop. Press one to stop", "press one to stop."),
+        ("press one to stop", "Press one to", "press one to stop"),
+        ("", "no no no no", "no"),
+        ("", "press one press one", "press one press one"),
+        ("", "press one to stop press one to go", "press one to stop press one to go"),
+    ],
+)
+def test_what_is_said_all_over_again_in_no_time_is_not_shown(confirmed: str, heard: str, shown: str) -> None:
+    """Whisper does so on short speech."""
+    agreement = Agreement()
+    agreement.confirmed = words(*confirmed.split())
+    assert hear(agreement, *heard.split()) == (confirmed, shown)
+
+
+def test_what_somebody_says_again_is_shown() -> None:
+    """A number said twice, as fast as people speak."""
+    number = ["five", "five", "five", "one", "two", "three"]
+    spoken = [
+        DecodedWord(text=word, start=n * ECHO_WORD, end=(n + 1) * ECHO_WORD, probability=1.0)
+        for n, word in enumerate(number * 2)
+    ]
+    agreement = Agreement()
+    agreement.hear(spoken, len(spoken) * ECHO_WORD + CUT)
+    assert agreement.text == " ".join(number * 2)
 
 
 @given(hypotheses=st.lists(st.lists(st.sampled_from(["a", "b", "A.", "c"]), max_size=6), max_size=12))
@@ -36,7 +82,7 @@ def test_stable_text_only_grows_whatever_is_heard(hypotheses: list[list[str]]) -
     agreement = Agreement()
     stable = ""
     for hypothesis in hypotheses:
-        agreement.hear(words(*hypothesis))
+        hear(agreement, *hypothesis)
         assert agreement.stable_text.startswith(stable)
         assert agreement.text.startswith(agreement.stable_text)
         stable = agreement.stable_text
