@@ -1,4 +1,4 @@
-"""Telnyx's speech to text: live audio of any format over a WebSocket."""
+"""Telnyx's speech to text: live audio of any format over a WebSocket, and recordings in a form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from aiohttp import web
 from bridge.compat.asking import is_upgrade, shaped
 from bridge.compat.telnyx.faults import answer_fault
 from bridge.compat.telnyx.live import listen_live
+from bridge.compat.telnyx.providers import providers
+from bridge.compat.telnyx.recorded import transcribe
 from bridge.errors import InvalidRequestError
 from bridge.web.context import Context
 
 LIVE: Final = "/v2/speech-to-text/transcription"
-PATHS: Final = (f"WS {LIVE}",)
+PROVIDERS: Final = "/v2/speech-to-text/providers"
+RECORDED: Final = "/v2/ai/audio/transcriptions"
+PATHS: Final = (f"WS {LIVE}", f"GET {PROVIDERS}", f"POST {RECORDED}")
 
 
 async def _live(request: web.Request, context: Context) -> web.StreamResponse:
@@ -25,3 +29,7 @@ async def _live(request: web.Request, context: Context) -> web.StreamResponse:
 def add_routes(app: web.Application) -> None:
     for path in (LIVE, f"{LIVE}/"):
         app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
+    for path in (PROVIDERS, f"{PROVIDERS}/"):
+        app.router.add_get(path, shaped(answer_fault, providers), allow_head=False)
+    for path in (RECORDED, f"{RECORDED}/"):
+        app.router.add_post(path, shaped(answer_fault, transcribe))
