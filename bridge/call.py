@@ -30,6 +30,7 @@ from bridge.model.events import (
 )
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
 from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
+from bridge.model.words import Segment
 from bridge.naming import Known, Naming, nobody_known
 from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
 from bridge.recognise.heard import (
@@ -73,6 +74,8 @@ class Told:
     segments: int = 0
     """The number of the last final."""
     language: str | None = None
+    said: tuple[Segment, ...] = ()
+    """All that it has told, as it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,8 @@ class CallOptions:
     known: Known = nobody_known
     told: Mapping[Leg, Told] = field(default_factory=dict)
     """Of a call that is taken up again: its items come from the beginning, its words go on behind this."""
+    live: bool = True
+    """Whether somebody is waiting for what is told; otherwise items come as fast as they are heard."""
 
 
 class Call:
@@ -116,7 +121,6 @@ class Call:
         """Bounded by `listen`, which goes no further while too much is undecoded or untold."""
         self._told = asyncio.Event()
         self._told_ms = max((told.until_ms for told in options.told.values()), default=0)
-        self._known = options.known
         self._ears = self._open_ears(engine, options)
         self._ending = CallEnded(reason="closed", duration_ms=0)
         self.ended = asyncio.Event()
@@ -126,7 +130,7 @@ class Call:
         ears = {}
         for leg in self.started.legs:
             hearing = _hearing_options(options, leg)
-            naming = self._open_naming(leg, options.voices, hearing)
+            naming = self._open_naming(leg, options, hearing)
             ears[leg] = Ear(
                 LegAudio(leg, self.started.media_format, timeline),
                 Segmenter(options.speech),
@@ -138,17 +142,19 @@ class Call:
             ear.others = [other for other in ears.values() if other is not ear]
         return ears
 
-    def _open_naming(self, leg: Leg, voices: VoiceEncoder | None, hearing: HearingOptions) -> Naming | None:
-        if voices is None:
+    def _open_naming(self, leg: Leg, options: CallOptions, hearing: HearingOptions) -> Naming | None:
+        if options.voices is None:
             return None
         return Naming(
             leg,
-            voices,
+            options.voices,
             self._clock,
             self._heard,
             first_segment=hearing.first_segment,
             told_ms=hearing.told_ms,
-            known=self._known,
+            told=options.told.get(leg, Told()).said,
+            live=options.live,
+            known=options.known,
         )
 
     @property
@@ -203,14 +209,14 @@ class Call:
                 ear = self._ear(leg)
                 for heard in ear.audio.push(item):
                     self._hear(ear, heard)
-                await ear.hearing.room()
+                await ear.room()
             case DtmfDigit(leg=leg, digit=digit):
                 at = self._ear(leg).audio.position
                 self._heard.put_nowait(KeyPressed(leg=leg, position=at, digit=digit))
             case Flush():
                 self._flush()
                 for ear in self._ears.values():
-                    await ear.hearing.room()
+                    await ear.room()
             case StreamStarted():
                 self._join(item)
             case StreamStopped(reason=reason):

@@ -156,7 +156,7 @@ class Calls:
 
         `sink` has the call open. It takes nobody's room: partials and turns, which nobody waits for, are left out.
         """
-        options = replace(self._options(started, key.tenant), partials=False, turns=None, told=told)
+        options = replace(self._options(started, key.tenant), partials=False, turns=None, told=told, live=False)
         call = Call(key, started, engine=self._engine, sink=sink, clock=self._clock, options=options)
         with structlog.contextvars.bound_contextvars(call_id=key.call_id):
             async with asyncio.TaskGroup() as tasks:

@@ -60,6 +60,12 @@ class Ear:
         told = turns.push(speech, self.position, other=any(ear.speaks for ear in self.others))
         return told + self.cut() if turns.cuts else told
 
+    async def room(self) -> None:
+        """Returns when there is room for more: at once, unless too much has not been put into words."""
+        await self.hearing.room()
+        if self._naming is not None:
+            await self._naming.room()
+
     def close(self) -> None:
         """Nothing more comes."""
         self.hearing.close()

@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 PATIENCE_S: Final = 0.3
 """How much later a final may be told for the voices in it."""
 
+PATIENCE_AFTERWARDS_S: Final = 60.0
+"""The same where nobody is waiting for it."""
+
 MOST_WAITING: Final = 120
 """Windows, half a minute of speech and more. When the encoder is further behind, the oldest are not heard."""
 
@@ -60,16 +63,21 @@ class Naming:
         *,
         first_segment: int = 1,
         told_ms: int = 0,
+        told: Sequence[Segment] = (),
+        live: bool = True,
         known: Known,
     ) -> None:
-        """`known` is asked once."""
+        """`first_segment`, `told_ms`, `told`: see `Diarizer`. Not `live`, it comes as fast as it is heard. `known` is
+        asked once.
+        """
         self.inbox: asyncio.Queue[Heard] = asyncio.Queue()
         self._leg = leg
         self._encoder = encoder
         self._clock = clock
         self._out = out
         self._windows = LegWindows(encoder.likeness)
-        self._diarizer = Diarizer(encoder.likeness, first_segment=first_segment, told_ms=told_ms)
+        self._diarizer = Diarizer(encoder.likeness, first_segment=first_segment, told_ms=told_ms, told=told)
+        self._live = live
         self._waiting: deque[VoiceWindow | OverlapWindow] = deque()
         self._changed = asyncio.Event()
         self._closed = False
@@ -83,6 +91,11 @@ class Naming:
             while len(self._waiting) > MOST_WAITING:
                 del self._waiting[1]  # the first is being heard
             self._wake()
+
+    async def room(self) -> None:
+        """Returns when there is room for more: at once, unless nobody is waiting for the call."""
+        while not self._live and len(self._waiting) > MOST_WAITING // 2:
+            await self._change()
 
     def close(self) -> None:
         """The leg is over: nothing more will be offered."""
@@ -140,7 +153,7 @@ class Naming:
 
     async def _caught_up(self, position: int) -> None:
         """Until all windows before `position` are heard, or the final has waited long enough."""
-        patience = asyncio.create_task(self._clock.sleep(PATIENCE_S))
+        patience = asyncio.create_task(self._clock.sleep(PATIENCE_S if self._live else PATIENCE_AFTERWARDS_S))
         try:
             while self._waiting and self._waiting[0].start < position and not patience.done():
                 changed = asyncio.create_task(self._change())

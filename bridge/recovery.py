@@ -15,7 +15,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -28,6 +28,7 @@ from bridge.model.call_key import CallKey
 from bridge.model.events import Body, CallEnded, CallStarted, Event, TranscriptFinal, body_to_dict
 from bridge.model.records import CallRecord
 from bridge.model.stream import Leg, StreamItem, StreamStarted, StreamStopped
+from bridge.model.words import Segment
 from bridge.ports import CallStore, Clock, EventSink, NodeStore
 from bridge.spool.file import LeftTape
 from bridge.spool.reading import read_blocks
@@ -208,6 +209,7 @@ class Recovery:
     async def _tell_rest(self, tape: LeftTape, record: CallRecord | None) -> None:
         key = tape.header.key
         kept = [] if record is None else await self._insist(lambda: self._events(record))
+        said = [] if record is None else await self._insist(lambda: self._store.segments(*key))
         replay = _Replay(tape)
         items = replay.items()
         started = await anext(items)
@@ -217,7 +219,7 @@ class Recovery:
         sink = Resumed(self._sink, [event.body for event in kept])
         began_at = self._clock.monotonic()
         try:
-            await self._calls.finish(key, started, items, sink=sink, told=_told(kept))
+            await self._calls.finish(key, started, items, sink=sink, told=_told(kept, said))
         except* ConflictError:
             if record is not None:
                 raise
@@ -300,7 +302,7 @@ def _same(body: Body) -> str:
     return body.type if isinstance(body, CallStarted) else f"{body.type} {json.dumps(body_to_dict(body), default=str)}"
 
 
-def _told(kept: Sequence[Event]) -> Mapping[Leg, Told]:
+def _told(kept: Sequence[Event], said: Sequence[Segment]) -> Mapping[Leg, Told]:
     """A leg is told in order: all that it said up to the end of its last final has been dealt with."""
     told: dict[Leg, Told] = {}
     for event in kept:
@@ -311,4 +313,9 @@ def _told(kept: Sequence[Event]) -> Mapping[Leg, Told]:
                 segments=max(before.segments, final.segment),
                 language=final.language,
             )
-    return told
+    return {leg: _with_said(one, [segment for segment in said if segment.leg is leg]) for leg, one in told.items()}
+
+
+def _with_said(told: Told, said: Sequence[Segment]) -> Told:
+    """Some may have been cut in two since they were told."""
+    return replace(told, said=tuple(said), segments=max([told.segments, *(segment.segment for segment in said)]))

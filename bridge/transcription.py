@@ -235,12 +235,12 @@ class Transcription:
 
 
 def _done(segments: Sequence[Segment]) -> dict[Leg, Done]:
-    done: dict[Leg, Done] = {}
-    for said in segments:
-        before = done.get(said.leg)
-        if before is None or said.segment > before.segment:
-            until_ms = max(said.end_ms, before.until_ms if before is not None else 0)
-            done[said.leg] = Done(segment=said.segment, until_ms=until_ms, language=said.language)
+    done = {}
+    for leg in {segment.leg for segment in segments}:
+        said = tuple(segment for segment in segments if segment.leg is leg)
+        last = max(said, key=lambda segment: segment.segment)
+        until_ms = max(segment.end_ms for segment in said)
+        done[leg] = Done(segment=last.segment, until_ms=until_ms, language=last.language, said=said)
     return done
 
 

@@ -95,7 +95,7 @@ class ToneEngine:
     """Fills the `Engine` port: reads tones as words."""
 
     async def decode(self, job: DecodeJob) -> Decoded | None:
-        words = _words(job.samples)[len(job.prefix_text.split()) :]
+        words = words_in(job.samples)[len(job.prefix_text.split()) :]
         return Decoded(
             text=" ".join(word.text for word in words),
             language=job.language or "en",
@@ -125,7 +125,8 @@ class HeldEngine(ToneEngine):
         return await super().decode(job)
 
 
-def _words(samples: Samples) -> list[DecodedWord]:
+def words_in(samples: Samples) -> list[DecodedWord]:
+    """Those that are heard there, at their places."""
     return [
         DecodedWord(text=f"tone{_number(samples[begin:end]):02d}", start=begin, end=end, probability=0.9)
         for begin, end in _runs(np.flatnonzero(np.abs(samples) > AUDIBLE))

@@ -76,6 +76,11 @@ def clips(call: BenchCall) -> list[Clip]:
     ]
 
 
+def one_line(sentences: Sequence[Clip]) -> list[Clip]:
+    """The same, whoever says them: calls made of these have all voices on their one leg."""
+    return [replace(clip, utterance=replace(clip.utterance, speaker=None)) for clip in sentences]
+
+
 def compose(sentences: Sequence[Clip], count: int, *, seed: int = 0, shape: Shape | None = None) -> list[BenchCall]:
     """`count` calls of one leg and one voice each, the same ones for the same seed; none says a sentence twice.
 

@@ -6,9 +6,10 @@ import asyncio
 import json
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import aiohttp
@@ -64,17 +65,25 @@ class Server:
         return f"ws{self.url.removeprefix('http')}{DIALECTS[dialect].path}"
 
 
-async def run(server: Server, calls: Sequence[BenchCall], clock: Clock, *, seed: int = 0) -> Load:
-    """Place all `calls` at once and measure them."""
+async def run(
+    server: Server,
+    calls: Sequence[BenchCall],
+    clock: Clock,
+    *,
+    seed: int = 0,
+    parameters: Mapping[str, str] = MappingProxyType({}),
+) -> Load:
+    """Place all `calls` at once, each with `parameters` of its own, and measure them."""
     load = Load(wanted=len(calls))
     names = [f"bench-{seed}-{clock.now():.0f}-{number}" for number in range(len(calls))]
     async with aiohttp.ClientSession(server.url, headers=server.headers) as session:
         before = await _metrics(session)
         async with _Subscriber(session, clock) as subscriber:
+            spread_s = min(SPREAD_S, len(calls))
             delays = random.Random(seed)  # noqa: S311  # staggering, not secrets
             placed = await asyncio.gather(
                 *(
-                    _place(server, call, name, clock, delays.uniform(0, min(SPREAD_S, len(calls))))
+                    _place(server, call, {"call_id": name, **parameters}, clock, delays.uniform(0, spread_s))
                     for call, name in zip(calls, names, strict=True)
                 )
             )
@@ -100,12 +109,13 @@ async def run(server: Server, calls: Sequence[BenchCall], clock: Clock, *, seed:
     return load
 
 
-async def _place(server: Server, call: BenchCall, name: str, clock: Clock, delay_s: float) -> CallReport | None:
+async def _place(
+    server: Server, call: BenchCall, parameters: Mapping[str, str], clock: Clock, delay_s: float
+) -> CallReport | None:
     dialect = DIALECTS["twilio"]
     legs = tuple(call.audio.legs)
-    side = dialect.speak(
-        Dialled(legs=legs, parameters={"call_id": name, "language": call.language[:2]}, token=server.key)
-    )
+    told = {"language": call.language[:2], **parameters}
+    side = dialect.speak(Dialled(legs=legs, parameters=told, token=server.key))
     try:
         return await place_call(
             server.media("twilio"),

@@ -17,8 +17,9 @@ from rich.progress import Progress
 from bridge.bench.accuracy import accuracy
 from bridge.bench.calls import read_folder
 from bridge.bench.child import child_server
-from bridge.bench.compose import Clip, Shape, bundled, clips, compose
+from bridge.bench.compose import Clip, Shape, bundled, clips, compose, one_line
 from bridge.bench.load import Server, run
+from bridge.bench.naming_delay import NamingDelay, naming_delay, naming_of, naming_table
 from bridge.bench.report import accuracy_of, accuracy_table, figures_of, speakers_of, speakers_table, table_of
 from bridge.bench.smart_turn import SmartTurn
 from bridge.bench.speakers import SpeakerModels, score_rttm, score_speakers, speaker_calls
@@ -57,6 +58,7 @@ json_option = click.option(
         "callbridge bench --calls 4 --audio recordings/ --language en",
         "callbridge bench --accuracy --audio recordings/ --kind prompt",
         "callbridge bench speakers --audio recordings/",
+        "callbridge bench naming --calls 2",
         "callbridge bench turns --audio recordings/",
     ),
 )
@@ -158,6 +160,31 @@ def speakers(*, audio: Path, rttm: Path | None, json_file: Path | None, config: 
     Console().print(speakers_table(rows))
     if json_file is not None:
         json_file.write_text(json.dumps(speakers_of(rows), indent=1) + "\n")
+
+
+@command.command(
+    short_help="How much later finals come for saying who speaks.",
+    epilog=example("callbridge bench naming --calls 2 --minutes 3"),
+)
+@click.option("--calls", "count", type=click.IntRange(1, MOST), default=1, show_default=True, help="Pairs at once.")
+@click.option("--minutes", type=click.FloatRange(0.2, 60), default=3.0, show_default=True, help="Length of a call.")
+@json_option
+def naming(*, count: int, minutes: float, json_file: Path | None) -> None:
+    """Place every call twice at once, with `diarize=true` and without, and compare when their finals come.
+
+    Two voices of the bundled set share a line; both calls of a pair are the same audio, begun at different moments.
+    """
+    calls = compose(one_line(bundled()), count, shape=Shape(call_ms=round(minutes * 60_000)))
+
+    async def both() -> NamingDelay:
+        async with child_server({}) as server:
+            return await naming_delay(server, calls, SystemClock())
+
+    with Console(stderr=True).status(f"{2 * count} calls, {minutes:g} min each …"):
+        delay = asyncio.run(both())
+    Console().print(naming_table(delay))
+    if json_file is not None:
+        json_file.write_text(json.dumps(naming_of(delay), indent=1) + "\n")
 
 
 def _accuracy(audio: Path | None, kinds: Sequence[str], language: str, json_file: Path | None) -> None:

@@ -25,6 +25,7 @@ class Before:
 
     segment: int = 0
     until_ms: int = 0
+    said: tuple[Segment, ...] = ()
 
 
 class Speakers:
@@ -43,7 +44,9 @@ class Speakers:
             diarizer.know(known)
 
     def _diarizer(self, before: Before) -> Diarizer:
-        return Diarizer(self._encoder.likeness, first_segment=before.segment + 1, told_ms=before.until_ms)
+        return Diarizer(
+            self._encoder.likeness, first_segment=before.segment + 1, told_ms=before.until_ms, told=before.said
+        )
 
     async def hear(self, leg: Leg, windows: Sequence[VoiceWindow | OverlapWindow]) -> list[Correction]:
         """What new voices say about segments that have been told. Raises EngineError, SetupError."""

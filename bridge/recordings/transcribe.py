@@ -59,6 +59,8 @@ class Done:
     until_ms: int
     """The end of its last segment."""
     language: str
+    said: tuple[Segment, ...]
+    """All of them, as they stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +300,9 @@ def _first(failed: BaseExceptionGroup[BridgeError]) -> BridgeError:
 def _speakers(recording: Recording, options: TranscribeOptions) -> Speakers | None:
     if options.voices is None:
         return None
-    before = {leg: Before(segment=done.segment, until_ms=done.until_ms) for leg, done in options.done.items()}
+    before = {
+        leg: Before(segment=done.segment, until_ms=done.until_ms, said=done.said) for leg, done in options.done.items()
+    }
     return Speakers(options.voices, recording.legs, before, options.known)
 
 

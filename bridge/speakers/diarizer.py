@@ -9,6 +9,7 @@ named again; when the leg is over, all windows are compared with each other and 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,8 +57,12 @@ class _Told:
 class Diarizer:
     """One leg. Windows come in order; a segment's windows come before it, as far as there was time."""
 
-    def __init__(self, likeness: Likeness, *, first_segment: int = 1, told_ms: int = 0) -> None:
-        """`first_segment`, `told_ms`: of a call that is taken up again, which has been told until then."""
+    def __init__(
+        self, likeness: Likeness, *, first_segment: int = 1, told_ms: int = 0, told: Sequence[Segment] = ()
+    ) -> None:
+        """`first_segment`, `told_ms`, `told`: of a call that is taken up again, which has been told until then; it is
+        heard again from its beginning, and its segments and names go on.
+        """
         self._voices = Voices(likeness)
         self._timeline = Timeline()
         self._overlaps = Overlaps()
@@ -65,6 +70,11 @@ class Diarizer:
         self._told_ms = told_ms
         self._told: dict[int, _Told] = {}
         """By the recogniser's number."""
+        self._before = sorted(told, key=lambda segment: segment.start_ms)
+        self._voices.told = frozenset(segment.speaker for segment in told if segment.speaker is not None)
+        for segment in self._before:
+            inside = self._numbering.keep(segment.segment)
+            self._told[inside] = _Told(replace(segment, segment=inside), [segment])
 
     @property
     def heard_until(self) -> int:
@@ -79,7 +89,8 @@ class Diarizer:
         """A window's voice, and what that changes for segments that have been told."""
         fresh = self._timeline.add(window)
         before = self._voices.speakers()
-        if not self._voices.hear(voice, fresh / SAMPLE_RATE):
+        changed = self._voices.hear(voice, fresh / SAMPLE_RATE, self._told_at(to_ms(window.middle)))
+        if not changed or self._is_behind:
             return []
         recent = RECENT if self._voices.speakers() == before else len(self._told)
         return self._rename(self._speaking(), recent)
@@ -87,6 +98,8 @@ class Diarizer:
     def overlap(self, window: OverlapWindow, spans: Sequence[Span]) -> list[Renamed | Recut]:
         """Where two speak at once in a window, in samples of it, and what that changes for segments told."""
         since_ms = to_ms(self._overlaps.add(window, spans))
+        if self._is_behind:
+            return []
         late = sum(1 for one in islice(reversed(self._told.values()), RECENT) if one.source.end_ms > since_ms)
         return self._rename(self._speaking(), late)
 
@@ -123,6 +136,17 @@ class Diarizer:
         speaking = Speaking(self._timeline, speakers.__getitem__)
         recut = [found for one in self._told.values() if (found := self._recut(one, speaking)) is not None]
         return [*recut, *self._rename(speaking, len(self._told))]
+
+    @property
+    def _is_behind(self) -> bool:
+        """What an earlier process has told is still being heard again."""
+        return to_ms(self._timeline.end) < self._told_ms
+
+    def _told_at(self, at_ms: int) -> str | None:
+        """Who an earlier process said speaks there."""
+        place = bisect_right(self._before, at_ms, key=lambda segment: segment.start_ms) - 1
+        segment = self._before[place] if place >= 0 else None
+        return segment.speaker if segment is not None and at_ms < segment.end_ms else None
 
     def _speaking(self) -> Speaking:
         """As far as is known now."""

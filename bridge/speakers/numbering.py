@@ -10,6 +10,11 @@ class Numbering:
         self._last = first - 1
         self._outside: dict[int, list[int]] = {}
 
+    def keep(self, number: int) -> int:
+        """It has been given by an earlier process: by what its segment goes inside, where it has no other number."""
+        self._outside[-number] = [number]
+        return -number
+
     def first(self, inside: int) -> int:
         """The number of a segment, or of the first of its pieces."""
         return self.pieces(inside, 1)[0]

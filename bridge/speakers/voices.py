@@ -48,13 +48,17 @@ class Voices:
         self._weights: list[float] = []
         self.known: Mapping[str, Vector] = {}
         """Voices that have a name of their own."""
+        self.told: frozenset[str] = frozenset()
+        """Names that an earlier process has given: for whom it gave them, and nobody else."""
 
-    def hear(self, voice: Vector, seconds: float) -> bool:
-        """A window says so much that no other did. True when an earlier window's speaker is another one now."""
+    def hear(self, voice: Vector, seconds: float, told: str | None = None) -> bool:
+        """A window says so much that no other did; `told` is who an earlier process said it is. True when an earlier
+        window's speaker is another one now.
+        """
         self._kept.append(voice.astype(np.float16))
         self._weights.append(seconds)
         before = list(self._names)
-        self._place(voice, seconds)
+        self._place(voice, seconds, told)
         self._name()
         return any(old is not None and old != new for old, new in zip(before, self._names, strict=False))
 
@@ -79,14 +83,15 @@ class Voices:
         labels = grouped(vectors, join=self._likeness.join, same=self._likeness.same)
         labels = nearest(vectors, absorb(vectors, weights, labels, self._least_s()))
         held = [self.speaker(window) if keep_names else None for window in range(len(vectors))]
-        names = _matched(labels, held, weights, self._recognised(vectors, labels, weights))
+        told = self.told if keep_names else frozenset()
+        names = _matched(labels, held, weights, self._recognised(vectors, labels, weights), told)
         return [names[int(label)] for label in labels]
 
     def _least_s(self) -> float:
         """How much speech makes a speaker."""
         return max(self._likeness.least_ms / 1000, min(LEAST_SHARE * sum(self._seconds), LEAST_AT_MOST_S))
 
-    def _place(self, voice: Vector, seconds: float) -> None:
+    def _place(self, voice: Vector, seconds: float, told: str | None) -> None:
         if self._sums:
             alike = directions(np.array(self._sums)) @ voice
             most = int(alike.argmax())
@@ -94,10 +99,12 @@ class Voices:
                 self._sums[most] = self._sums[most] + voice
                 self._seconds[most] += seconds
                 self._group_of.append(self._ids[most])
+                if told is not None and self._names[most] not in self.told:
+                    self._names[most] = told
                 return
         self._sums.append(np.array(voice, np.float32))
         self._seconds.append(seconds)
-        self._names.append(None)
+        self._names.append(told)
         self._ids.append(self._ids[-1] + 1 if self._ids else 0)
         self._group_of.append(self._ids[-1])
         if len(self._sums) > MOST_GROUPS:
@@ -123,7 +130,7 @@ class Voices:
     def _name(self) -> None:
         sums, seconds = np.array(self._sums), np.array(self._seconds, np.float32)
         labels = absorb(sums, seconds, agglomerate(sums, self._likeness.same), self._least_s())
-        names = _matched(labels, self._names, seconds, self._recognised(sums, labels, seconds))
+        names = _matched(labels, self._names, seconds, self._recognised(sums, labels, seconds), self.told)
         self._names = [names[int(label)] for label in labels]
 
     def _recognised(self, sums: Vectors, labels: Labels, weights: npt.NDArray[np.float32]) -> dict[int, str]:
@@ -144,10 +151,14 @@ class Voices:
 
 
 def _matched(
-    labels: Labels, held: Sequence[str | None], weights: npt.NDArray[np.float32], recognised: Mapping[int, str]
+    labels: Labels,
+    held: Sequence[str | None],
+    weights: npt.NDArray[np.float32],
+    recognised: Mapping[int, str],
+    told: frozenset[str],
 ) -> Mapping[int, str]:
     """A name for each label: a known voice's; else the one that most of it has been known by, each given once; else a
-    new one.
+    new one, none of `told`.
     """
     claims: dict[tuple[str, int], float] = {}
     for label, name, weight in zip(labels, held, weights, strict=True):
@@ -157,7 +168,7 @@ def _matched(
     for name, label in sorted(claims, key=lambda claim: (-claims[claim], claim)):
         if label not in names and name not in names.values():
             names[label] = name
-    taken = {name for name in held if name is not None}
+    taken = {name for name in held if name is not None} | told
     free = (name for number in count(1) if (name := f"S{number}") not in taken)
     for label in dict.fromkeys(map(int, labels)):
         if label not in names:

@@ -21,7 +21,9 @@ from bridge.deliver.hub import Hub
 from bridge.deliver.journal import Journal
 from bridge.errors import ConflictError, NotFoundError, StoreError
 from bridge.model.call_key import CallKey
-from bridge.model.events import CallDegraded, CallEnded, CallStarted, DtmfReceived, Event, MediaGap
+from bridge.model.events import CallDegraded, CallEnded, CallStarted, DtmfReceived, Event, MediaGap, SpeakerUpdated
+from bridge.model.frame import Samples
+from bridge.model.likeness import Vector
 from bridge.model.records import CallStatus, DeliveryFilter, DeliveryStatus
 from bridge.model.stream import (
     DtmfDigit,
@@ -41,7 +43,8 @@ from tests.contract.builders import an_endpoint
 from tests.receiver import until
 from tests.story import Story, acmes, ended, final
 from tests.story import started as call_started
-from tests.tones import DURATION_MS, LINE_RATE, SCRIPT, ToneEngine, recording, tone_segmenter
+from tests.tones import DURATION_MS, LINE_RATE, SCRIPT, ToneEngine, recording, tone_segmenter, words_in
+from tests.voices import ScriptedVoices, voice
 
 STARTED = StreamStarted(
     carrier="twilio",
@@ -93,6 +96,7 @@ class Process:
     engine: Any = field(default_factory=ToneEngine)
     keep: bool = False
     clock: SystemClock = field(default_factory=SystemClock)
+    voices: ScriptedVoices | None = None
 
     async def __aenter__(self) -> Self:
         clock = self.clock
@@ -109,6 +113,8 @@ class Process:
             languages=frozenset({"en"}),
             hangover_ms=HANGOVER_MS,
             spool=self.spool,
+            voices=self.voices,
+            diarize=self.voices is not None,
         )
         self.recovery = Recovery(
             store=self.store, sink=self.journal, spool=self.spool, calls=self.calls, clock=clock, shared=False
@@ -222,6 +228,35 @@ async def test_the_numbers_of_segments_go_on(sqlite_store: Store, folder: Path) 
     for leg in Leg:
         numbers = [segment.segment for segment in after if segment.leg is leg]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+def by_tone(samples: Samples) -> Vector:
+    """From tone 6 on another voice than before."""
+    numbers = [int(word.text.removeprefix("tone")) for word in words_in(samples)]
+    return voice(int(max(numbers, default=0) >= 6))
+
+
+@pytest.mark.parametrize("takes_s", [pytest.param(0.0, id="in-time"), pytest.param(3.0, id="not-told-before")])
+async def test_speakers_keep_their_names(sqlite_store: Store, folder: Path, takes_s: float) -> None:
+    """Two on each leg, however much of that the process that was cut off had found out."""
+    process = await Process(
+        sqlite_store, folder, voices=ScriptedVoices(SystemClock(), takes_s=takes_s, answer=by_tone)
+    ).__aenter__()
+    async with process.hearing(conversation(14_450)):
+        await asyncio.sleep(0.8)
+        await process.__aexit__()
+    before = {
+        (segment.leg, segment.segment): segment.speaker for segment in await sqlite_store.segments("acme", "call-1")
+    }
+    again = ScriptedVoices(SystemClock(), takes_s=0.0, answer=by_tone)
+    async with Process(sqlite_store, folder, voices=again) as process:
+        await process.recovery.run()
+    after = await sqlite_store.segments("acme", "call-1")
+    assert [segment.speaker for segment in after if segment.leg is Leg.CALLER] == ["S1", "S2", "S2"]
+    assert [segment.speaker for segment in after if segment.leg is Leg.AGENT] == ["S1", "S1", "S2"]
+    assert (None in before.values()) == (takes_s > 0)
+    changed = [event.body for event in await events_of(sqlite_store) if isinstance(event.body, SpeakerUpdated)]
+    assert {(one.leg, one.segment) for one in changed} == {key for key, speaker in before.items() if speaker is None}
 
 
 async def test_a_webhook_goes_out(sqlite_store: Store, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import groupby
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from bridge.model.events import SpeakerUpdated, TranscriptFinal, TranscriptPartial, TranscriptRevised
 from bridge.model.frame import Samples, from_ms
+from bridge.model.speech import SpeechAudio, SpeechBegan
 from bridge.model.stream import Leg
+from bridge.naming import Naming, nobody_known
 from bridge.ports import Decoded, DecodeJob, Urgency
 from tests.engines import read, said, words_in
 from tests.office import Office, Phone, after, silence, started
@@ -108,6 +111,25 @@ async def test_words_that_two_say_at_once_are_told_so(office: Office, voices: Sc
         ("S1", ["S2", None, None, None]),
     ]
     assert office.sink.of("c1", TranscriptRevised) == []
+
+
+async def test_a_call_that_comes_faster_than_it_is_heard_waits_for_its_voices(
+    office: Office, voices: ScriptedVoices
+) -> None:
+    """One that nobody is waiting for; a live call loses windows rather than its carrier."""
+    naming = Naming(MIXED, voices, office.clock, asyncio.Queue(), live=False, known=nobody_known)
+    step = silence(0.1)
+    naming.offer([SpeechBegan(0, 0), *(SpeechAudio(n * len(step), step) for n in range(250))])
+    running = asyncio.create_task(naming.run(lambda: asyncio.sleep(0)))
+    room = asyncio.create_task(naming.room())
+    await office.clock.advance(0.05)
+    assert not room.done()
+    await office.clock.advance(1.0)
+    assert room.done()
+    naming.close()
+    await office.clock.advance(1.0)
+    await running
+    assert voices.heard == 76  # all of 25 s, one every 320 ms
 
 
 async def test_each_leg_of_two_has_its_own_speakers(office: Office, voices: ScriptedVoices) -> None:

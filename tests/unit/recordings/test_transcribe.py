@@ -208,6 +208,6 @@ async def test_a_recording_taken_up_again_tells_no_piece_twice(tmp_path: Path, c
     turns = speech((1, 0.11), (0.2, 0), (1, 0.21), (2, 0), (1, 0.12), (1, 0))
     options = replace(OPTIONS, voices=ScriptedVoices(LeapingClock()))
     first = await transcribe(recorded(tmp_path, turns), ScriptedEngine(), clock, options)
-    done = {Leg.MIXED: Done(segment=2, until_ms=first.segments[1].end_ms, language="en")}
+    done = {Leg.MIXED: Done(segment=2, until_ms=first.segments[1].end_ms, language="en", said=first.segments[:2])}
     transcript = await transcribe(recorded(tmp_path, turns), ScriptedEngine(), clock, replace(options, done=done))
     assert told(transcript) == [(3, "S1", "w12")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bridge.model.frame import from_ms
@@ -171,3 +173,51 @@ def test_marks_go_with_the_words_when_the_text_is_settled() -> None:
     recut = diarizer.revision((1,), [_said(1, 0, 14)])
     assert [_marks(piece) for piece in recut.segments] == ["222..........."]
     assert diarizer.settle() == []
+
+
+# -- a call that is taken up again ---------------------------------------------------------------------------------
+
+
+def _resumed() -> Diarizer:
+    """An earlier process heard the second voice before the first, for it had lost the beginning, and told both."""
+    told = [replace(_said(1, 0, 16), speaker="S2"), replace(_said(2, 1600, 16), speaker="S1")]
+    return Diarizer(LIKENESS, first_segment=3, told_ms=3200, told=told)
+
+
+def test_those_who_have_a_name_keep_it() -> None:
+    diarizer = _resumed()
+    _hear(diarizer, 0, 1600, 1)
+    _hear(diarizer, 1600, 3200, 2)
+    _hear(diarizer, 4000, 5600, 1)
+    assert _told(diarizer.final(_said(3, 4000, 16))) == [(3, "S2", 16)]
+    assert diarizer.settle() == []
+
+
+def test_a_new_voice_has_none_of_the_names_that_were_given() -> None:
+    """The earlier process had no name for the first voice, and the second was its S1."""
+    told = [_said(1, 0, 16), replace(_said(2, 1600, 16), speaker="S1")]
+    diarizer = Diarizer(LIKENESS, first_segment=3, told_ms=3200, told=told)
+    _hear(diarizer, 0, 1600, 1)
+    _hear(diarizer, 1600, 3200, 2)
+    assert diarizer.settle() == [Renamed(segment=1, speaker="S2")]
+
+
+def test_nothing_is_named_anew_before_all_that_was_told_is_heard_again() -> None:
+    """A second of it says nothing about what follows."""
+    told = [replace(_said(1, 0, 16), speaker="S1"), replace(_said(2, 1600, 32), speaker="S2")]
+    diarizer = Diarizer(LIKENESS, first_segment=3, told_ms=4800, told=told)
+    assert _hear(diarizer, 0, 1600, 1) == []
+    diarizer.hear(_window(1600, 2100), voice(2))
+    assert _hear(diarizer, 2400, 4000, 2) == []
+    _hear(diarizer, 4000, 4800, 2)
+    assert diarizer.settle() == []
+
+
+def test_what_was_told_before_is_named_anew_when_all_of_it_says_so() -> None:
+    told = [replace(_said(1, 0, 32), speaker="S1")]
+    diarizer = Diarizer(LIKENESS, first_segment=2, told_ms=3200, told=told)
+    _hear(diarizer, 0, 1600, 1)
+    _hear(diarizer, 1600, 3200, 2)
+    [recut] = diarizer.settle()
+    assert isinstance(recut, Recut)
+    assert _told(list(recut.segments)) == [(1, "S1", 16), (2, "S2", 16)]
