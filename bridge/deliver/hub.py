@@ -6,7 +6,9 @@ there are and however slow, a call is not held up and nothing piles up.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.errors import SlowReaderError
@@ -68,12 +70,24 @@ class _LiveCall(_Recent):
         self.live = False
         """Whether its events come here as they happen; otherwise the store is asked."""
         self.finished = False
+        self.looks: dict[int, asyncio.Task[_Look]] = {}
+        """By `seq`: who asks the store for what follows it, for all who want that now."""
 
     def show(self, event: Event) -> None:
         """What is here already changes nothing."""
         if not self.live or event.seq > self.last:
             self.live = True
             self.put(event.seq, event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the store had of a call, asked after `news` and `finished` were taken."""
+
+    news: asyncio.Event
+    finished: bool
+    settled: bool
+    events: Sequence[Event]
 
 
 class Hub:
@@ -148,13 +162,13 @@ class Hub:
         try:
             if coming:
                 await self._begun(recent, tenant, call_id)
-            settled = (await self._store.call(tenant, call_id)).settled
+            settled = False
             while True:
                 finished, news = recent.finished, recent.news.next()
                 events = recent.behind(after) if recent.live and not settled else None
                 if events is None:
-                    settled = settled or (await self._store.call(tenant, call_id)).settled
-                    events = await self._store.events(tenant, call_id, after=after, limit=PAGE)
+                    look = await self._look(recent, key, after)
+                    finished, news, settled, events = look.finished, look.news, look.settled, look.events
                 for event in events:
                     after = event.seq
                     yield event
@@ -167,6 +181,21 @@ class Hub:
             recent.watched -= 1
             if not recent.watched and not recent.own and self._calls.get(key) is recent:
                 del self._calls[key]
+
+    async def _look(self, recent: _LiveCall, key: CallKey, after: int) -> _Look:
+        """However many readers of a call lose touch at once, the store is asked once."""
+        looking = recent.looks.get(after)
+        if looking is None:
+            looking = recent.looks[after] = asyncio.create_task(self._ask(recent, key, after))
+            looking.add_done_callback(lambda _: recent.looks.pop(after))
+        return await asyncio.shield(looking)  # one reader that leaves does not end it for the others
+
+    async def _ask(self, recent: _LiveCall, key: CallKey, after: int) -> _Look:
+        news, finished = recent.news.next(), recent.finished
+        settled = (await self._store.call(key.tenant, key.call_id)).settled
+        return _Look(
+            news, finished, settled, await self._store.events(key.tenant, key.call_id, after=after, limit=PAGE)
+        )
 
     async def _begun(self, recent: _LiveCall, tenant: str, call_id: str) -> None:
         while True:

@@ -71,8 +71,8 @@ class SharedHub:
     # -- telling ---------------------------------------------------------------------------------------------------
 
     async def show(self, events: Sequence[Event]) -> None:
+        self._writer.put(events)  # first: what is woken next may be a thousand readers
         await self._hub.show(events)
-        self._writer.put(events)
 
     async def finish(self, key: CallKey) -> None:
         await self._hub.finish(key)

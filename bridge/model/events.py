@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, TypeAlias
@@ -230,6 +230,7 @@ class Event:
     time: float
     """Unix seconds, UTC."""
     body: Body
+    _written: dict[Callable[[Event], bytes], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def type(self) -> str:
@@ -252,6 +253,13 @@ class Event:
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+
+    def written(self, form: Callable[[Event], bytes]) -> bytes:
+        """What `form` makes of this event: made once, however many are sent it."""
+        made = self._written.get(form)
+        if made is None:
+            made = self._written[form] = form(self)
+        return made
 
 
 def body_to_dict(body: Body) -> dict[str, Any]:

@@ -84,8 +84,11 @@ async def _follow(
         nonlocal resume
         try:
             async for event in events:
-                async with asyncio.timeout(context.patience_s):
+                if subscriber.has_room(event):
                     await subscriber.send(event)
+                else:
+                    async with asyncio.timeout(context.patience_s):
+                        await subscriber.send(event)
                 resume = None if resume is None else event.seq
         except ConnectionError:
             return End.LEFT

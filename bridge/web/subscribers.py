@@ -7,7 +7,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Final, Protocol
 
-from aiohttp import WSCloseCode, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from bridge.model.events import Event
 from bridge.ports import Clock
@@ -19,6 +19,8 @@ RETRY_MS: Final = 2000
 """How long a browser's EventSource waits before it comes back."""
 
 FAREWELL_S: Final = 2
+ROOM: Final = 2**16
+"""Bytes below which a connection that has nothing unsent takes a message without a wait: asyncio's high-water mark."""
 MAX_CLIENT_MESSAGE: Final = 4096
 """Bytes. Subscribers have nothing to say; what they say is read and dropped."""
 
@@ -56,6 +58,10 @@ class Subscriber(Protocol):
 
     async def open(self) -> None: ...
 
+    def has_room(self, event: Event) -> bool:
+        """Whether `send` will not wait."""
+        ...
+
     async def send(self, event: Event) -> None:
         """Raises ConnectionError when the other side has gone. Waits while its buffers are full."""
         ...
@@ -77,16 +83,18 @@ class SseSubscriber:
     def __init__(self, request: web.Request, clock: Clock, *, resumable: bool) -> None:
         self._request = request
         self._clock = clock
-        self._resumable = resumable
+        self._form = _block_with_id if resumable else _block
         self.response = web.StreamResponse(headers=SSE_HEADERS)
 
     async def open(self) -> None:
         await self.response.prepare(self._request)
         await self.response.write(f"retry: {RETRY_MS}\n\n".encode())
 
+    def has_room(self, event: Event) -> bool:
+        return _has_room(self._request, event.written(self._form))
+
     async def send(self, event: Event) -> None:
-        place = f"id: {event.seq}\n" if self._resumable else ""
-        await self.response.write(f"{place}data: {event.to_json()}\n\n".encode())
+        await self.response.write(event.written(self._form))
 
     async def attend(self) -> End:
         with suppress(ConnectionError):
@@ -118,8 +126,11 @@ class SocketSubscriber:
     async def open(self) -> None:
         await self.response.prepare(self._request)
 
+    def has_room(self, event: Event) -> bool:
+        return _has_room(self._request, event.written(_message))
+
     async def send(self, event: Event) -> None:
-        await self.response.send_str(event.to_json())
+        await self.response.send_frame(event.written(_message), WSMsgType.TEXT)
 
     async def attend(self) -> End:
         async for _ in self.response:
@@ -134,6 +145,23 @@ class SocketSubscriber:
                 await self.response.close(code=CLOSE_CODES[end], message=reason.encode())
         except (TimeoutError, ConnectionError):
             _abort(self._request)
+
+
+def _message(event: Event) -> bytes:
+    return event.to_json().encode()
+
+
+def _block(event: Event) -> bytes:
+    return b"data: %b\n\n" % event.written(_message)
+
+
+def _block_with_id(event: Event) -> bytes:
+    return b"id: %d\n%b" % (event.seq, event.written(_block))
+
+
+def _has_room(request: web.Request, message: bytes) -> bool:
+    transport = request.transport
+    return transport is not None and not transport.get_write_buffer_size() and len(message) < ROOM
 
 
 def _abort(request: web.Request) -> None:

@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.carrier.audio import EncodedAudio, encode
+from bridge.carrier.twilio import TwilioSide
+from tests.cluster.nodes import Nodes, running
 from tests.contract.conftest import postgres_url
+from tests.live import REDIS, redis_prefix
+from tests.tones import recording
 
 __all__ = ["postgres_url"]
+
+
+@pytest.fixture
+async def nodes(postgres_url: str, tmp_path: Path) -> AsyncIterator[Nodes]:
+    """Servers, each ready for calls."""
+    async with redis_prefix("callbridge"), running(tmp_path, database=postgres_url, events=REDIS) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def audio() -> EncodedAudio:
+    return encode(recording(), TwilioSide.media_format, frame_ms=20)

@@ -18,7 +18,7 @@ from bridge.errors import SlowReaderError
 from bridge.model.call_key import CallKey
 from bridge.model.events import Event
 from tests.clock import VirtualClock
-from tests.story import acmes, ended, final, started
+from tests.story import Story, acmes, ended, final, started
 from tests.unit.deliver.conftest import MemoryCalls
 
 
@@ -88,6 +88,25 @@ async def test_every_place_to_resume_from(bridge: Bridge, monkeypatch: pytest.Mo
     await VirtualClock().settle()
     await bridge.end()
     assert await asyncio.gather(*waiting) == [list(range(after + 1, 18)) for after in range(17)]
+
+
+async def test_many_who_lose_touch_at_once(bridge: Bridge, calls: MemoryCalls) -> None:
+    """The store is asked once for all of them, also when the first of them leaves meanwhile."""
+    events = Story("c").tell(started(), final(0, "one"), final(1, "two"), ended())
+    await calls.append(events[:2])
+    reading = [asyncio.create_task(read(bridge.hub.call("acme", "c"))) for _ in range(100)]
+    await VirtualClock().settle()
+    bridge.hub.pass_on(events[1])
+    await calls.append(events[2:])
+    before = calls.reads
+    bridge.hub.doubt(acmes("c"))
+    await asyncio.sleep(0)
+    reading.pop(0).cancel()
+    await VirtualClock().settle()
+    assert calls.reads - before <= 2, "once for what is there, once for whether that was all"
+    await calls.settle(acmes("c"), 0.0)
+    bridge.hub.over(acmes("c"))
+    assert await asyncio.gather(*reading) == [[1, 2, 3, 4]] * 99
 
 
 async def test_memory_is_bounded(bridge: Bridge) -> None:
