@@ -143,8 +143,9 @@ def _runs(audible: npt.NDArray[np.intp]) -> list[tuple[int, int]]:
 
 
 def _number(run: Samples) -> int:
-    spectrum = np.abs(np.fft.rfft(run * np.hanning(len(run)), 8 * SAMPLE_RATE))
-    return round((int(spectrum.argmax()) / 8 - LOWEST_HZ) / STEP_HZ)
+    """Which tone it is; of the spectrum there is a line a hertz."""
+    spectrum = np.abs(np.fft.rfft(run * np.hanning(len(run)), SAMPLE_RATE))
+    return round((int(spectrum.argmax()) - LOWEST_HZ) / STEP_HZ)
 
 
 def tone_segmenter(options: SegmenterOptions) -> Segmenter:

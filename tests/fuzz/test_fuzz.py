@@ -10,15 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.described import described
 from tests.fuzz.mutation import Mutation
 from tests.fuzz.parsers import Parser, parsers
+from tests.fuzz.sessions import sessions
 
 N = int(os.environ.get("FUZZ_N", "0"))
 SHORT = 120
 """Inputs for each, without being asked for more."""
 SEED = os.environ.get("SEED", "1")
 
-NAMES = sorted(parsers(Path()))
+
+def every(folder: Path) -> dict[str, Parser]:
+    """All parsers, by name. `folder` is for files that are read."""
+    return {**parsers(folder), **described(), **sessions()}
+
+
+NAMES = sorted(every(Path()))
 
 
 def read(name: str, parser: Parser, number: int) -> None:
@@ -35,6 +43,6 @@ def read(name: str, parser: Parser, number: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_parser_names_its_faults(name: str, tmp_path: Path) -> None:
     """Good inputs, disfigured: nothing but what is documented comes out."""
-    parser = parsers(tmp_path)[name]
+    parser = every(tmp_path)[name]
     for number in range(max(10, (N or SHORT) // parser.dear)):
         read(name, parser, number)
