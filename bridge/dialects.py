@@ -274,7 +274,9 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             summary="uuid_audio_fork and uuid_audio_stream: both parties in stereo, the caller alone or the mix, L16",
             frames=Frames.BOTH,
             proofs=(Proof.BEARER, Proof.BASIC, Proof.QUERY, Proof.PARAMETER),
-            hear=lambda handshake: FreeSwitchStream(handshake.query),
+            hear=lambda handshake: FreeSwitchStream(
+                handshake.query, offered=handshake.headers.get("Sec-WebSocket-Protocol", "")
+            ),
             speak=FreeSwitchSide,
             subprotocols=FORKED,
         ),

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.ingest.asterisk import FORMATS, START
 from bridge.model.stream import Encoding, Leg
 
@@ -35,6 +35,7 @@ class AsteriskSide(CarrierSide):
         self._call = call
         self.legs = call.legs[:1]
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
 
     def headers(self, _url: str) -> Mapping[str, str]:
         """`username` and `password` of websocket_client.conf."""
@@ -59,6 +60,16 @@ class AsteriskSide(CarrierSide):
 
     def key(self, _leg: Leg, digit: str) -> Sequence[str]:
         return [self._tell("DTMF_END", {"digit": digit})]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back. A mark is reached as soon as it is there."""
+        if isinstance(message, bytes):
+            self.answer.append(message)
+            return []
+        body = json.loads(message)
+        if body["command"] != "MARK_MEDIA":
+            return []
+        return [self._tell("MEDIA_MARK_PROCESSED", {"correlation_id": body["correlation_id"]})]
 
     def closing(self) -> Sequence[str]:
         """Nothing: the socket closes."""

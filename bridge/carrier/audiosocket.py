@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
-from bridge.ingest.audiosocket import KINDS, Kind, packet
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
+from bridge.ingest.audiosocket import HEADER, KINDS, Kind, packet
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 
@@ -20,6 +20,7 @@ class AudioSocketSide(CarrierSide):
     def __init__(self, call: Dialled) -> None:
         self.legs = call.legs[:1]
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
         self._uuid = UUID(call.carrier_call_id)
         self._kind = KINDS[self.media_format.sample_rate]
 
@@ -35,6 +36,12 @@ class AudioSocketSide(CarrierSide):
 
     def key(self, _leg: Leg, digit: str) -> Sequence[bytes]:
         return [packet(Kind.DTMF, digit.encode())]
+
+    def hear(self, message: Message) -> Sequence[bytes]:
+        """Play what comes back, the silence between two words included."""
+        if isinstance(message, bytes) and message[0] == self._kind:
+            self.answer.append(message[HEADER.size :])
+        return []
 
     def closing(self) -> Sequence[bytes]:
         """Nothing: the connection closes."""

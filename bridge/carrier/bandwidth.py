@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled
+from bridge.carrier.side import CarrierSide, Dialled, Message
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 ACCOUNT: Final = "9900000"
@@ -25,6 +25,7 @@ class BandwidthSide(CarrierSide):
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.legs = call.legs
+        self.answer: list[bytes] = []
         announced = {"encoding": "PCMU", "sampleRate": 8000}
         self._metadata = {
             "accountId": ACCOUNT,
@@ -51,6 +52,13 @@ class BandwidthSide(CarrierSide):
 
     def closing(self) -> Sequence[str]:
         return [_tell("stop", metadata=self._metadata)]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back."""
+        body = json.loads(message)
+        if body["eventType"] == "playAudio":
+            self.answer.append(base64.b64decode(body["media"]["payload"]))
+        return []
 
     def _media(self, leg: Leg, payload: bytes) -> str:
         self._sent += 1

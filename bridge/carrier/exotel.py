@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 ACCOUNT: Final = "made-up"
@@ -31,6 +31,7 @@ class ExotelSide(CarrierSide):
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
         self._ids = {"call_sid": call.carrier_call_id, "account_sid": ACCOUNT}
         self._said = 0
         self._chunk = 0
@@ -64,6 +65,13 @@ class ExotelSide(CarrierSide):
 
     def closing(self) -> Sequence[str]:
         return [self._tell("stop", {**self._ids, "reason": "callended"})]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back. A mark is given back as soon as it is there."""
+        body = json.loads(message)
+        if body["event"] == "media":
+            self.answer.append(base64.b64decode(body["media"]["payload"]))
+        return [self._tell("mark", body["mark"])] if body["event"] == "mark" else []
 
     def _media(self, at_ms: int, payload: bytes) -> str:
         self._chunk += 1

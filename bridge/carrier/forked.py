@@ -33,6 +33,7 @@ class ForkedSide(CarrierSide):
         self._call = call
         self.legs = call.legs
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
 
     @property
     def kind(self) -> Mapping[str, Any]:
@@ -49,6 +50,16 @@ class ForkedSide(CarrierSide):
         """One message with the samples of all legs in turn."""
         channels = [np.frombuffer(payload, np.int16) for payload in payloads.values()]
         return [np.stack(channels, axis=1).tobytes()]
+
+    def hear(self, message: Message) -> Sequence[Message]:
+        """Play what is streamed. A mark is reached as soon as it is there."""
+        if isinstance(message, bytes):
+            self.answer.append(message)
+            return []
+        body = json.loads(message)
+        if body["type"] != "mark":
+            return []
+        return [json.dumps({"type": "mark", "data": {"name": body["data"]["name"], "event": "playout"}})]
 
     def key(self, _leg: Leg, digit: str) -> Sequence[Message]:
         return [json.dumps({"event": "dtmf", "dtmf": digit, "duration": KEY_DURATION})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 
@@ -17,6 +18,13 @@ class FreeSwitchSide(ForkedSide):
     def opening(self) -> Sequence[Message]:
         """The metadata of `uuid_audio_fork … start`, written as our page says."""
         return [json.dumps({**self._call.parameters, "uuid": self._call.carrier_call_id, **self.kind})]
+
+    def hear(self, message: Message) -> Sequence[Message]:
+        """Play what is streamed, and the files that an application would be told of."""
+        body = {} if isinstance(message, bytes) else json.loads(message)
+        if body.get("type") == "playAudio":
+            self.answer.append(base64.b64decode(body["data"]["audioContent"]))
+        return super().hear(message)
 
     def closing(self) -> Sequence[Message]:
         """`graceful-shutdown`."""

@@ -103,7 +103,7 @@ async def place_call(
     line = disturb(conversation(side, audio, manner.keys), manner.faults)
     await clock.sleep(manner.delay_s)
     async with aiohttp.ClientSession() as session:
-        socket = await _dial(session, url, {**side.headers(url), **(headers or {})}, subprotocols)
+        socket = await _dial(session, url, side, {**side.headers(url), **(headers or {})}, subprotocols)
         talk = _Talk(socket, side, report)
         try:
             async for timed in paced(line, manner.speed, clock, report):
@@ -129,10 +129,14 @@ async def place_call(
 
 
 async def _dial(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], subprotocols: Sequence[str]
+    session: aiohttp.ClientSession,
+    url: str,
+    side: CarrierSide,
+    headers: Mapping[str, str],
+    subprotocols: Sequence[str],
 ) -> Socket:
     if urlsplit(url).scheme == SCHEME:
-        return await TcpLine.dial(url)
+        return await TcpLine.dial(url, side.hear)
     try:
         return await session.ws_connect(url, headers=headers, protocols=subprotocols)
     except aiohttp.WSServerHandshakeError as error:

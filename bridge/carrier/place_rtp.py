@@ -17,8 +17,12 @@ from bridge.carrier.side import conversation
 from bridge.errors import CallRefusedError, InvalidRequestError
 from bridge.model.stream import Leg
 from bridge.ports import Clock
+from callcodecs.errors import MalformedPacketError
 
 SCHEME: Final = "rtp"
+
+LARGEST: Final = 65_535
+"""Bytes of a datagram."""
 
 Destination = tuple[str, int]
 
@@ -66,31 +70,44 @@ async def place_rtp_call(
     manner: Manner = ORDINARY,
     progress: Callable[[float], None] | None = None,
 ) -> CallReport:
-    """Send one call; nothing comes back. `manner.speed` infinite: as fast as this machine sends, which UDP may lose.
+    """Send one call, and let `side` hear what comes back. `manner.speed` infinite: as fast as this machine sends, which
+    UDP may lose.
 
     Raises CallRefusedError for an address that cannot be had, or at which nobody listens on this machine.
     """
-    report = CallReport(audio)
+    report, loop = CallReport(audio), asyncio.get_running_loop()
     await clock.sleep(manner.delay_s)
     sockets: dict[tuple[Leg, bool], socket.socket] = {}
+    deaf: set[socket.socket] = set()
     try:
         for leg, (host, port) in addresses.items():
             for control in (False, True):
                 sockets[leg, control] = await _connected(host, port + control)
+            loop.add_reader(sockets[leg, False], _hear, sockets[leg, False], side, deaf)
         line = disturb(conversation(side, audio, manner.keys), manner.faults)
         async for timed in paced(line, manner.speed, clock, report):
             if timed.frame is not None and math.isnan(report.sent[timed.frame]):
                 report.sent[timed.frame] = clock.now()
             datagram = timed.message.encode() if isinstance(timed.message, str) else timed.message
-            await _send(sockets[side.destination(datagram)], datagram)
+            await _send(sockets[side.destination(datagram)], datagram, deaf)
             report.messages_sent += 1
             if progress is not None:
                 progress(timed.due_ms)
     finally:
         for opened in sockets.values():
+            loop.remove_reader(opened)
             opened.close()
     report.ended_at = clock.now()
     return report
+
+
+def _hear(opened: socket.socket, side: RtpSide, deaf: set[socket.socket]) -> None:
+    try:
+        side.hear(opened.recv(LARGEST))
+    except ConnectionRefusedError:
+        deaf.add(opened)
+    except (OSError, MalformedPacketError):  # nothing now, or nothing of ours
+        return
 
 
 async def _connected(host: str, port: int) -> socket.socket:
@@ -109,9 +126,12 @@ async def _connected(host: str, port: int) -> socket.socket:
     return opened
 
 
-async def _send(opened: socket.socket, datagram: bytes) -> None:
+async def _send(opened: socket.socket, datagram: bytes, deaf: set[socket.socket]) -> None:
+    """`deaf`: of which it is known already that nobody listens at the other end."""
     try:
         await asyncio.get_running_loop().sock_sendall(opened, datagram)
     except ConnectionRefusedError:
+        deaf.add(opened)
+    if opened in deaf:
         host, port = opened.getpeername()[:2]
         raise CallRefusedError(f"nobody listens at {host}:{port}", status=None) from None

@@ -46,9 +46,11 @@ class WhipSide:
     audio: EncodedAudio
     codecs: tuple[Codec, ...]
     channels: Channels
+    hears: bool = False
+    """Asks to be answered."""
 
     @classmethod
-    def of(cls, call: Dialled, recording: CallAudio) -> WhipSide:
+    def of(cls, call: Dialled, recording: CallAudio, *, hears: bool = False) -> WhipSide:
         """Two parties go side by side in stereo Opus, or mixed in a codec that has but one channel.
 
         Raises InvalidRequestError for a format that WebRTC does not have.
@@ -73,11 +75,12 @@ class WhipSide:
             parameters=parameters,
         )
         keys = Codec(payload_type=KEYS_TYPE, name="telephone-event", clock_rate=clock_rate)
-        return cls(rtp=rtp, audio=audio, codecs=(codec, keys), channels=channels)
+        return cls(rtp=rtp, audio=audio, codecs=(codec, keys), channels=channels, hears=hears)
 
     def offer(self, us: Peer) -> str:
-        """RFC 9725 §4.2: one track, only sent."""
-        section = audio_section(us, self.codecs, mid="0", direction="sendonly", setup="actpass")
+        """RFC 9725 §4.2: one track, only sent unless an answer is to be heard."""
+        direction = "sendrecv" if self.hears else "sendonly"
+        section = audio_section(us, self.codecs, mid="0", direction=direction, setup="actpass")
         return written([section], session=secrets.randbits(62), bundled="0")
 
 
@@ -108,12 +111,12 @@ async def place_whip_call(
     """
     report = CallReport(side.audio)
     lost = asyncio.Event()
-    line = RtpLine(heard=lambda _: None, lost=lost.set, controlling=True)
+    line = RtpLine(heard=side.rtp.hear_packet, lost=lost.set, controlling=True)
     headers = {} if token is None else {aiohttp.hdrs.AUTHORIZATION: f"Bearer {token}"}
     await clock.sleep(manner.delay_s)
     try:
         async with aiohttp.ClientSession(headers=headers) as session:
-            answer, where = await _offered(session, url, side.offer(await line.gather()), side.channels, parameters)
+            answer, where = await _offered(session, url, side, await line.gather(), parameters)
             await _connected(line, answer, side)
             messages = disturb(conversation(side.rtp, side.audio, manner.keys), manner.faults)
             async for timed in paced(messages, manner.speed, clock, report):
@@ -133,12 +136,14 @@ async def place_whip_call(
 
 
 async def _offered(
-    session: aiohttp.ClientSession, url: str, offer: str, channels: Channels, parameters: Mapping[str, str]
+    session: aiohttp.ClientSession, url: str, side: WhipSide, us: Peer, parameters: Mapping[str, str]
 ) -> tuple[str, str]:
     """The answer, and where the session is."""
-    asked = {**parameters, "channels": channels.value}
+    asked = {**parameters, "channels": side.channels.value, **({"talk": "on"} if side.hears else {})}
     try:
-        async with session.post(url, data=offer, params=asked, headers={"Content-Type": "application/sdp"}) as response:
+        async with session.post(
+            url, data=side.offer(us), params=asked, headers={"Content-Type": "application/sdp"}
+        ) as response:
             text = await response.text()
             if response.status != HTTPStatus.CREATED:
                 raise CallRefusedError(f"HTTP {response.status} {response.reason}", status=response.status)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.ingest.plivo_signature import NONCE, SIGNATURE, sign
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
@@ -35,6 +35,7 @@ class PlivoSide(CarrierSide):
         self._call = call
         self.legs = call.legs
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
         self._stream = str(UUID(hex=call.stream_id))
         token = {} if call.token is None else {"token": call.token}
         self._extra_headers = json.dumps({**call.parameters, **token})
@@ -67,6 +68,15 @@ class PlivoSide(CarrierSide):
 
     def closing(self) -> Sequence[str]:
         return [self._tell("stop", streamId=self._stream)]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back. A checkpoint is reached as soon as it is there."""
+        body = json.loads(message)
+        if body["event"] == "playAudio":
+            self.answer.append(base64.b64decode(body["media"]["payload"]))
+        if body["event"] == "checkpoint":
+            return [self._tell("playedStream", streamId=self._stream, name=body["name"])]
+        return [self._tell("clearedAudio", streamId=self._stream)] if body["event"] == "clearAudio" else []
 
     def _media(self, leg: Leg, at_ms: int, payload: bytes) -> str:
         self._chunks[leg] += 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 from callcodecs.rtcp import bye
 from callcodecs.rtp import RtpPacket, is_rtcp
@@ -39,6 +39,7 @@ class RtpSide(CarrierSide):
     def __init__(self, call: Dialled) -> None:
         self.media_format = chosen_format(call, self.offered)
         self.legs = call.legs
+        self.answer: list[bytes] = []
         self._type = TYPES[self.media_format]
         is_g722 = self.media_format.encoding is Encoding.G722
         self._clock_rate = 8000 if is_g722 else self.media_format.sample_rate
@@ -78,6 +79,17 @@ class RtpSide(CarrierSide):
     def closing(self) -> Sequence[bytes]:
         """RTCP BYE of every leg."""
         return [bye(self._ssrc[leg]) for leg in self.legs]
+
+    def hear(self, message: Message) -> Sequence[bytes]:
+        """Play what comes back, as it comes."""
+        if isinstance(message, bytes) and not is_rtcp(message):
+            self.hear_packet(RtpPacket.parse(message))
+        return []
+
+    def hear_packet(self, packet: RtpPacket) -> None:
+        """The same, of one that has been read."""
+        if packet.payload_type == self._type:
+            self.answer.append(packet.payload)
 
     def destination(self, datagram: bytes) -> tuple[Leg, bool]:
         """Whose port a datagram goes to, and whether to the one for RTCP."""

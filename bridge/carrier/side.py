@@ -46,8 +46,8 @@ class CarrierSide(Protocol):
     """How much of it goes into one message."""
     legs: tuple[Leg, ...]
     """Whose voices the line carries: those of the call, or what the dialect makes of them."""
-    answer: bytes = b""
-    """What the other side has said to the caller so far, in `media_format`; empty where the dialect hears no answer."""
+    answer: Sequence[bytes] = ()
+    """What the other side has said to the caller so far: payloads in `media_format`, of one channel."""
 
     def headers(self, url: str) -> Mapping[str, str]:
         """What goes with the upgrade to `url`."""

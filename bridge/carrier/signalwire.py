@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 ACCOUNT: Final = str(UUID(int=0))
@@ -33,6 +33,7 @@ class SignalWireSide(CarrierSide):
         self._call = call
         self.legs = call.legs
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
         self._stream = str(UUID(hex=call.stream_id))
         self._said = 0
         self._chunks = dict.fromkeys(call.legs, 0)
@@ -62,6 +63,15 @@ class SignalWireSide(CarrierSide):
 
     def closing(self) -> Sequence[str]:
         return [self._tell("stop")]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back. A mark is given back as soon as it is there."""
+        body = json.loads(message)
+        if body["event"] == "media":
+            self.answer.append(base64.b64decode(body["media"]["payload"]))
+        if body["event"] == "mark":
+            return [self._tell("mark", streamSid=self._stream, mark=body["mark"])]
+        return []
 
     def _media(self, leg: Leg, at_ms: int, payload: bytes) -> str:
         self._chunks[leg] += 1

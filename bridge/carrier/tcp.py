@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from socket import SHUT_RDWR
 from typing import Final, Self
@@ -23,9 +24,12 @@ HUNG_UP: Final = WSCloseCode.GOING_AWAY
 
 
 class TcpLine:
-    """One connection. What comes back as audio is for the phone's ear, and not reported."""
+    """One connection. What comes back as audio is for the phone's `ear`, and not reported."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ear: Callable[[bytes], object]
+    ) -> None:
+        self._ear = ear
         self._reader = reader
         self._writer = writer
         self._ended = asyncio.Event()
@@ -34,11 +38,11 @@ class TcpLine:
         """As a WebSocket would have it: 1000 for a connection that both sides have ended in order."""
 
     @classmethod
-    async def dial(cls, url: str) -> Self:
+    async def dial(cls, url: str, ear: Callable[[bytes], object]) -> Self:
         """Raises CallRefusedError."""
         try:
             address = urlsplit(url)
-            return cls(*await asyncio.open_connection(address.hostname, address.port))
+            return cls(*await asyncio.open_connection(address.hostname, address.port), ear)
         except (OSError, ValueError) as error:  # ValueError: a port that is none
             raise CallRefusedError(f"cannot connect to {url}: {error}", status=None) from None
 
@@ -63,6 +67,7 @@ class TcpLine:
                     return WSMessage(WSMsgType.CLOSE, HUNG_UP, "hang-up")
                 if kind not in RATES:
                     return WSMessage(WSMsgType.BINARY, header + payload, None)
+                self._ear(header + payload)
         except (asyncio.IncompleteReadError, ConnectionError):
             if not self._leaving:
                 self.close_code = WSCloseCode.ABNORMAL_CLOSURE
@@ -89,3 +94,4 @@ class TcpLine:
         if line is not None:
             with suppress(OSError):
                 line.shutdown(SHUT_RDWR)
+        self._writer.close()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
 TRACKS: Final = {Leg.CALLER: "inbound", Leg.AGENT: "outbound"}
@@ -34,6 +34,7 @@ class TelnyxSide(CarrierSide):
         self._call = call
         self.legs = call.legs
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
         self._ids = {"user_id": "made-up", "call_control_id": f"v3:{call.carrier_call_id}"}
         self._said = 0
         self._chunks = dict.fromkeys(call.legs, 0)
@@ -64,6 +65,13 @@ class TelnyxSide(CarrierSide):
 
     def closing(self) -> Sequence[str]:
         return [self._tell("stop", self._ids)]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back. A mark is given back as soon as it is there."""
+        body = json.loads(message)
+        if body["event"] == "media":
+            self.answer.append(base64.b64decode(body["media"]["payload"]))
+        return [self._tell("mark", body["mark"])] if body["event"] == "mark" else []
 
     def _media(self, leg: Leg, at_ms: int, payload: bytes) -> str:
         self._chunks[leg] += 1

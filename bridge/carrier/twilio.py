@@ -26,7 +26,7 @@ class TwilioSide(CarrierSide):
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.legs = call.legs
-        self.answer = b""
+        self.answer: list[bytes] = []
         self._stream = f"MZ{call.stream_id}"
         self._ids = {"accountSid": ACCOUNT, "callSid": f"CA{call.carrier_call_id}"}
         self._said = 0
@@ -57,10 +57,10 @@ class TwilioSide(CarrierSide):
         return [self._tell("stop", self._ids)]
 
     def hear(self, message: Message) -> Sequence[str]:
-        """Play what comes back: `answer` is all of it. A mark is given back as soon as it is there."""
+        """Play what comes back. A mark is given back as soon as it is there."""
         body = json.loads(message)
         if body["event"] == "media":
-            self.answer += base64.b64decode(body["media"]["payload"])
+            self.answer.append(base64.b64decode(body["media"]["payload"]))
         return [self._tell("mark", body["mark"])] if body["event"] == "mark" else []
 
     def _media(self, leg: Leg, at_ms: int, payload: bytes) -> str:

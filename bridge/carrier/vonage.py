@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bridge.carrier.audio import FRAME_MS
-from bridge.carrier.side import CarrierSide, Dialled, chosen_format
+from bridge.carrier.side import CarrierSide, Dialled, Message, chosen_format
 from bridge.ingest.vonage_signature import bearer
 from bridge.model.stream import Encoding, Leg, MediaFormat
 
@@ -28,6 +28,7 @@ class VonageSide(CarrierSide):
     def __init__(self, call: Dialled) -> None:
         self._call = call
         self.media_format = chosen_format(call, self.offered)
+        self.answer: list[bytes] = []
 
     def headers(self, _url: str) -> Mapping[str, str]:
         """`authorization` of the endpoint: Vonage's own JWT, or the customer's token."""
@@ -45,6 +46,13 @@ class VonageSide(CarrierSide):
 
     def key(self, _leg: Leg, digit: str) -> Sequence[str]:
         return [json.dumps({"event": "websocket:dtmf", "digit": digit, "duration": KEY_MS})]
+
+    def hear(self, message: Message) -> Sequence[str]:
+        """Play what comes back."""
+        if isinstance(message, bytes):
+            self.answer.append(message)
+            return []
+        return [json.dumps({"event": "websocket:cleared"})] if json.loads(message)["action"] == "clear" else []
 
     def closing(self) -> Sequence[str]:
         """Nothing: the socket closes."""

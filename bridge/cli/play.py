@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
+import numpy as np
 
 from bridge.audio.decode import decoder_for
 from bridge.carrier.audio import CallAudio, read_call
@@ -152,11 +153,15 @@ def command(
         secret=secret,
     )
     if over_rtp:
-        _tell_sent(asyncio.run(_play_rtp(url, recording, call, codec, speed)))
+        over = _rtp_side(url, recording, call, codec)
+        _tell_sent(asyncio.run(_play_rtp(url, recording, over, speed)))
+        _keep_answer(answer_file, over)
         return
     if over_whip:
-        report = asyncio.run(_play_whip(url, recording, call, codec, speed))
+        publisher = _whip_side(recording, call, codec, hears=answer_file is not None)
+        report = asyncio.run(_play_whip(url, publisher, call, speed))
         _tell_sent(report)
+        _keep_answer(answer_file, publisher.rtp)
         if report.close_code not in NORMAL_CLOSES:
             raise CallRefusedError("the other side ended the call", status=None)
         return
@@ -187,16 +192,16 @@ async def _play(url: str, recording: CallAudio, dialect: Dialect, side: CarrierS
         )
 
 
-async def _play_rtp(url: str, recording: CallAudio, call: Dialled, codec: str | None, speed: float) -> CallReport:
-    where = destinations(url)
-    call = replace(call, legs=legs_for(call.legs, len(where)))
-    if codec is not None:
-        call = replace(call, media_format=_coded(codec, RtpSide.offered))
-    side = RtpSide(call)
+def _rtp_side(url: str, recording: CallAudio, call: Dialled, codec: str | None) -> RtpSide:
+    call = replace(call, legs=legs_for(tuple(recording.legs), len(destinations(url))))
+    return RtpSide(call if codec is None else replace(call, media_format=_coded(codec, RtpSide.offered)))
+
+
+async def _play_rtp(url: str, recording: CallAudio, side: RtpSide, speed: float) -> CallReport:
     audio = encode_for(side, recording)
     with audio_bar("Calling", audio.duration_ms) as sent:
         return await place_rtp_call(
-            dict(zip(call.legs, where, strict=True)),
+            dict(zip(side.legs, destinations(url), strict=True)),
             audio,
             side,
             clock=SystemClock(),
@@ -205,10 +210,13 @@ async def _play_rtp(url: str, recording: CallAudio, call: Dialled, codec: str | 
         )
 
 
-async def _play_whip(url: str, recording: CallAudio, call: Dialled, codec: str | None, speed: float) -> CallReport:
+def _whip_side(recording: CallAudio, call: Dialled, codec: str | None, *, hears: bool) -> WhipSide:
     if codec is not None:
         call = replace(call, media_format=_coded(codec, WHIP_FORMATS))
-    side = WhipSide.of(call, recording)
+    return WhipSide.of(call, recording, hears=hears)
+
+
+async def _play_whip(url: str, side: WhipSide, call: Dialled, speed: float) -> CallReport:
     with audio_bar("Calling", side.audio.duration_ms) as sent:
         return await place_whip_call(
             url,
@@ -225,7 +233,8 @@ def _keep_answer(path: Path | None, side: CarrierSide) -> None:
     """What the other side has said to the caller, in 16-bit samples at the line's rate."""
     if path is None:
         return
-    samples = decoder_for(side.media_format, Leg.AGENT).decode(side.answer)
+    decoder = decoder_for(side.media_format, Leg.AGENT)
+    samples = np.concatenate([np.zeros(0, np.int16), *(decoder.decode(payload) for payload in side.answer)])
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -14,11 +14,22 @@ from bridge.errors import CarrierProtocolError, UnsupportedMediaError
 from bridge.ingest.fields import MAX_IDENTIFIER, json_object, parameters, storable
 from bridge.ingest.table import Body, Known, State, Table, TableConversation
 from bridge.ingest.tracks import key_pressed
-from bridge.model.stream import Encoding, Leg, MarkReached, MediaChunk, MediaFormat, StreamItem, StreamStarted
+from bridge.model.stream import (
+    Encoding,
+    Leg,
+    MarkReached,
+    MediaChunk,
+    MediaFormat,
+    PlaybackHeld,
+    StreamItem,
+    StreamStarted,
+)
 
 SUBPROTOCOLS: Final = ("media",)
 
 START: Final = "MEDIA_START"
+WORDS: Final = "words"
+"""The variant whose events come so, and commands go."""
 
 SLIN_RATES: Final[Mapping[str, int]] = {
     "slin": 8000,
@@ -68,6 +79,7 @@ def _started(body: Body, known: Known) -> list[StreamItem]:
             legs=(leg_of(known.query),),
             media_format=format_of(_text(body, "format") or known.query.get("format", USUAL)),
             parameters={name: value for name, value in customers.items() if name not in OWN},
+            variant="json" if "event" in body else WORDS,
         )
     ]
 
@@ -90,6 +102,14 @@ def _mark(body: Body, _known: Known) -> list[StreamItem]:
     """One without a name was no mark of ours."""
     name = _text(body, "correlation_id")
     return [MarkReached(name=name)] if name else []
+
+
+def _held(_body: Body, _known: Known) -> list[StreamItem]:
+    return [PlaybackHeld(held=True)]
+
+
+def _released(_body: Body, _known: Known) -> list[StreamItem]:
+    return [PlaybackHeld(held=False)]
 
 
 def leg_of(query: Mapping[str, str]) -> Leg:
@@ -141,6 +161,8 @@ class AsteriskStream(TableConversation):
         (State.STREAMING, START): (_started_before, State.STREAMING),
         (State.STREAMING, "DTMF_END"): (_key, State.STREAMING),
         (State.STREAMING, "MEDIA_MARK_PROCESSED"): (_mark, State.STREAMING),
+        (State.STREAMING, "MEDIA_XOFF"): (_held, State.STREAMING),
+        (State.STREAMING, "MEDIA_XON"): (_released, State.STREAMING),
     }
 
     def __init__(self, query: Mapping[str, str] | None = None) -> None:

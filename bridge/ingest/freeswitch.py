@@ -6,10 +6,11 @@ rate nor mix type: the customer writes them into the text, which is theirs, or i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from bridge.ingest.fields import parameters, storable
-from bridge.ingest.forked import ForkedStream, customers, first_of, format_of, legs_of, scalars_of
+from bridge.ingest.forked import SUBPROTOCOLS, ForkedStream, customers, first_of, format_of, legs_of, scalars_of
 from bridge.model.stream import StreamStarted
 
 CALL_ID: Final = ("carrier_call_id", "uuid", "call_uuid", "Unique-ID", "callSid")
@@ -19,9 +20,20 @@ TEXT: Final = "metadata.text"
 """Where a first text that is no JSON object is kept, up to `MOST_TEXT` characters."""
 MOST_TEXT: Final = 8192
 
+FORK, STREAMING = SUBPROTOCOLS
+"""What drachtio's mod_audio_fork offers, and jambonz's, which plays what it is streamed."""
+STREAM_MODULE: Final = ""
+"""mod_audio_stream offers no subprotocol."""
+
 
 class FreeSwitchStream(ForkedStream):
     """One stream of either module."""
+
+    def __init__(self, query: Mapping[str, str] | None = None, *, offered: str = FORK) -> None:
+        """`offered`: the upgrade's `Sec-WebSocket-Protocol`, which tells the modules apart."""
+        super().__init__(query)
+        names = (name.strip() for name in offered.split(","))
+        self._variant = next((name for name in names if name in SUBPROTOCOLS), STREAM_MODULE)
 
     def _started(self, text: str) -> StreamStarted:
         said = scalars_of(text)
@@ -40,4 +52,5 @@ class FreeSwitchStream(ForkedStream):
             legs=legs_of(given),
             media_format=format_of(given),
             parameters=customers(given, frozenset(CALL_ID)),
+            variant=self._variant,
         )

@@ -58,6 +58,8 @@ class RtpStream:
         self._ports = {leg: _Port(expected.payload_types[leg]) for leg in expected.legs}
         self.audio: Audio | None = None
         """The call's codec, once it has begun."""
+        self.payload_type = 0
+        """Under which it came first."""
         self.stopped = False
         self.heard_at_s: float | None = None
         """When the last packet came that is of this call."""
@@ -103,7 +105,7 @@ class RtpStream:
         if read is None:
             return []
         packet, payload = read
-        items = self._begin(payload)
+        items = self._begin(payload, packet.payload_type)
         port.source, port.left = source, False
         port.counts.received += 1
         self.heard_at_s = at_s
@@ -159,11 +161,11 @@ class RtpStream:
     def _is_of_another_codec(self, payload: Payload) -> bool:
         return isinstance(payload, Audio) and self.audio is not None and payload != self.audio
 
-    def _begin(self, payload: Payload) -> list[StreamItem]:
+    def _begin(self, payload: Payload, payload_type: int) -> list[StreamItem]:
         """The call's start, with the first packet of speech."""
         if self.audio is not None or isinstance(payload, Signal):
             return []
-        self.audio = payload
+        self.audio, self.payload_type = payload, payload_type
         return [
             StreamStarted(
                 carrier=self._expected.carrier,

@@ -64,6 +64,8 @@ class Agreed:
     peer: Peer
     role: Role
     """Ours."""
+    both_ways: bool = False
+    """The publisher hears us, too."""
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
@@ -71,13 +73,17 @@ class Agreed:
 
     def answer(self, us: Peer, *, session: int) -> str:
         """The answer. Its sections are those of the offer, in their order (RFC 3264 §6)."""
-        ours = audio_section(us, self.codecs, mid=self.audio.mid, direction="recvonly", setup=SETUP[self.role])
+        direction = "sendrecv" if self.both_ways else "recvonly"
+        ours = audio_section(us, self.codecs, mid=self.audio.mid, direction=direction, setup=SETUP[self.role])
         sections = [ours if each is self.audio else each.refused for each in self.sections]
         return written(sections, session=session, bundled=self.audio.mid or None)
 
 
-def agree(sections: tuple[Section, ...], channels: str) -> Agreed:
-    """Raises InvalidRequestError for `channels` that are none, UnsupportedMediaError, CarrierProtocolError."""
+def agree(sections: tuple[Section, ...], channels: str, *, both_ways: bool = False) -> Agreed:
+    """`both_ways`: an offer of `sendrecv` is taken at its word, which RFC 9725 §4.2 does not foresee.
+
+    Raises InvalidRequestError for `channels` that are none, UnsupportedMediaError, CarrierProtocolError.
+    """
     wanted = _channels(channels)
     audio = _audio(sections)
     codec, media_format = _codec(audio, wanted)
@@ -91,6 +97,7 @@ def agree(sections: tuple[Section, ...], channels: str) -> Agreed:
         legs=LEGS[wanted],
         peer=with_candidates(audio.peer, [each.peer for each in sections]),
         role="client" if audio.setup == "passive" else "server",
+        both_ways=both_ways and audio.direction == "sendrecv",
     )
 
 

@@ -50,6 +50,8 @@ class StreamStarted:
     media_format: MediaFormat
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What the carrier let the customer add: `call_id`, `language`, `token`, `metadata.*` …"""
+    variant: str = ""
+    """Of the dialect, where the carrier has to be answered as it speaks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,13 @@ class MarkReached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackHeld:
+    """The carrier takes no more to be played (`held`), or does again."""
+
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Discarded:
     """The carrier says itself that it left audio out (a pause for card data, a discarded stretch)."""
 
@@ -105,4 +114,4 @@ class StreamStopped:
     """Nobody said so: the line is dead, and the carrier may come back on another."""
 
 
-StreamItem = StreamStarted | MediaChunk | DtmfDigit | MarkReached | Discarded | Flush | StreamStopped
+StreamItem = StreamStarted | MediaChunk | DtmfDigit | MarkReached | PlaybackHeld | Discarded | Flush | StreamStopped

@@ -29,6 +29,7 @@ from bridge.model.stream import (
     MarkReached,
     MediaChunk,
     MediaFormat,
+    PlaybackHeld,
     StreamItem,
     StreamStarted,
     StreamStopped,
@@ -54,6 +55,7 @@ _KINDS: Final[dict[int, type[StreamItem]]] = {
     4: MarkReached,
     5: StreamStopped,
     6: Flush,
+    7: PlaybackHeld,
 }
 _KIND_NUMBERS: Final = {kind: number for number, kind in _KINDS.items()}
 

@@ -1,12 +1,14 @@
 """A bot's audio on its way to a carrier: any rate in, the carrier's messages out, each when it is due. No clock inside.
 
-What is sent is at most `AHEAD_S` ahead of what is played, so that little has to be taken back when the bot is
-interrupted. Times are seconds of the caller's monotonic clock.
+What is sent is at most a moment (`Reply.ahead_s`) ahead of what is played, so that little has to be taken back when the
+bot is interrupted. Times are seconds of the caller's monotonic clock.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +23,10 @@ from bridge.talk.replies import Message, Reply
 from callcodecs.decoder import Pcm
 from callcodecs.resample import Resampler
 
-AHEAD_S: Final = 0.08
 STALLED_S: Final = 0.1
 """Without more audio, what is held of it is played: its end has come."""
+LATE_S: Final = 0.1
+"""A frame that is late by less is followed by the next at its own time; more is not made up for."""
 FULL_S: Final = 30.0
 """Audio that may wait to be sent; who brings more is not read until there is room."""
 MOST_MARKS: Final = 200
@@ -55,7 +58,7 @@ class Playback:
         self._resampler = self._open_resampler()
         self._encode = ENCODERS[self._line.encoding]()
         self._step = self._line.sample_rate * reply.frame_ms // 1000
-        self._held: Pcm = np.zeros(0, np.int16)
+        self._rest: Pcm = np.zeros(0, np.int16)
         """At the line's rate, less than a frame."""
         self._pushed_at = math.inf
         """When there was audio last that has not come to its end."""
@@ -64,10 +67,15 @@ class Playback:
         """In the queue."""
         self._free_at = 0.0
         """When the carrier will have played all that it was sent."""
-        self._awaited: deque[str] = deque()
-        """Marks that the carrier was sent and has not given back."""
-        self._cleared = 0
-        """Of those, how many will come back because they were cleared."""
+        self._starved = True
+        """There was nothing more to send when something was sent last."""
+        self._held = False
+        self._tokens = (f"{secrets.token_hex(3)}-{number}" for number in itertools.count(1))
+        """What marks are called on the line: short, plain, and not those of whoever spoke there before."""
+        self._awaited: dict[str, str] = {}
+        """Marks that the carrier was sent and has not given back: their names, by token."""
+        self._cleared: set[str] = set()
+        """Tokens of those that will come back because they were cleared."""
         self._own: deque[tuple[float, str]] = deque()
         """Marks of a carrier that has none, and when they are reached."""
 
@@ -110,30 +118,35 @@ class Playback:
         self._queue.clear()
         self._own.clear()
         self._frames = 0
-        self._held = self._held[:0]
+        self._starved = True
+        self._rest = self._rest[:0]
         self._pushed_at = math.inf
         self._resampler = self._open_resampler()
-        self._cleared = len(self._awaited)
         if self._reply.clear is None:
             return [], done
+        if self._reply.clear_returns_marks:
+            self._cleared = set(self._awaited)
+        else:
+            done = [MarkDone(name, cleared=True) for name in self._awaited.values()] + done
+            self._awaited.clear()
         self._free_at = now
         return [self._reply.clear], done
 
     def _cut(self, samples: Pcm) -> None:
-        run = np.concatenate([self._held, samples])
+        run = np.concatenate([self._rest, samples])
         whole = len(run) - len(run) % self._step
         for at in range(0, whole, self._step):
             self._queue.append(run[at : at + self._step])
             self._frames += 1
-        self._held = run[whole:]
+        self._rest = run[whole:]
 
     def _fill(self) -> None:
         self._pushed_at = math.inf
         if self._resampler is not None:
             self._cut(_as_int16(self._resampler.flush()))
             self._resampler = self._open_resampler()
-        if len(self._held):
-            self._cut(np.zeros(self._step - len(self._held), np.int16))
+        if len(self._rest):
+            self._cut(np.zeros(self._step - len(self._rest), np.int16))
 
     # -- to the carrier --------------------------------------------------------------------------------------------
 
@@ -142,17 +155,19 @@ class Playback:
         sent: list[Message] = []
         if now >= self._pushed_at + STALLED_S:
             self._fill()
-        while self._queue:
+        self._free_at = max(self._free_at, now if self._starved or self._held else now - LATE_S)
+        while self._queue and not self._held:
             item = self._queue[0]
             if isinstance(item, _Mark):
                 self._send_mark(item.name, now, sent)
-            elif max(self._free_at, now) > now + AHEAD_S:
+            elif self._free_at > now + self._reply.ahead_s:
                 break
             else:
                 sent.append(self._reply.audio(self._encode(item)))
-                self._free_at = max(self._free_at, now) + self._reply.frame_ms / 1000
+                self._free_at += self._reply.frame_ms / 1000
                 self._frames -= 1
             self._queue.popleft()
+        self._starved = not self._frames
         done = []
         while self._own and self._own[0][0] <= now:
             done.append(MarkDone(self._own.popleft()[1]))
@@ -162,21 +177,26 @@ class Playback:
         if self._reply.mark is None:
             self._own.append((max(self._free_at, now), name))
         else:
-            sent.append(self._reply.mark(name))
-            self._awaited.append(name)
+            token = next(self._tokens)
+            sent.append(self._reply.mark(token))
+            self._awaited[token] = name
 
-    def reached(self, name: str) -> list[MarkDone]:
+    def reached(self, token: str) -> list[MarkDone]:
         """The carrier gives a mark back; others' marks are nobody's."""
-        if name not in self._awaited:
+        name = self._awaited.pop(token, None)
+        if name is None:
             return []
-        self._awaited.remove(name)
-        cleared = self._cleared > 0
-        self._cleared -= cleared
+        cleared = token in self._cleared
+        self._cleared.discard(token)
         return [MarkDone(name, cleared=cleared)]
+
+    def hold(self, held: bool) -> None:
+        """Whether the carrier takes nothing more for now."""
+        self._held = held
 
     def wait_s(self, now: float) -> float | None:
         """How long until `due` has something to do, if nothing else happens; None: for ever."""
-        waits = [self._free_at - AHEAD_S - now] if self._frames else []
+        waits = [self._free_at - self._reply.ahead_s - now] if self._frames and not self._held else []
         waits += [self._own[0][0] - now] if self._own else []
         wait = min([*waits, self._pushed_at + STALLED_S - now])
         return max(0.0, wait) if math.isfinite(wait) else None

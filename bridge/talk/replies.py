@@ -1,7 +1,8 @@
 """How each carrier is spoken to on the stream that it sends: the one table. Sources: as the dialects in `ingest/`.
 
 A carrier plays what it is sent in order. Some say when a mark has been played and forget what is queued when told to;
-for others our own clock says when, and they are never sent more than a moment ahead.
+for others our own clock says when, and they are never sent more than a moment ahead. Those without a queue (RTP,
+AudioSocket) are sent each frame when it is due.
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from bridge.ingest.asterisk import WORDS
+from bridge.ingest.audiosocket import KINDS, packet
+from bridge.ingest.freeswitch import STREAM_MODULE, STREAMING
 from bridge.model.stream import Encoding, MediaFormat, StreamStarted
 
 Message: TypeAlias = str | bytes
 
 LINE: Final = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
 FRAME_MS: Final = 20
+AHEAD_S: Final = 0.08
+"""What may wait at a carrier that has a queue: against the network's jitter."""
+PIECE_MS: Final = 400
+"""What FreeSWITCH's modules make a file of: its application starts them one by one."""
 EXOTEL_BYTES: Final = 3200
 """The least that Exotel takes in one message."""
 
@@ -33,7 +41,11 @@ class Reply:
     """Comes back once what was sent before it has been played. None: the carrier has no marks."""
     clear: Message | None = None
     """What is queued at the carrier is not played. None: it is."""
+    clear_returns_marks: bool = True
+    """Those that were queued, too; otherwise they are never heard of again."""
     frame_ms: int = FRAME_MS
+    ahead_s: float = AHEAD_S
+    """How much may be sent before it is played. 0: each frame when it is due."""
 
 
 def reply_on(started: StreamStarted) -> Reply | None:
@@ -122,6 +134,61 @@ def _bandwidth(_started: StreamStarted) -> Reply:
     )
 
 
+def _audiosocket(started: StreamStarted) -> Reply:
+    """Asterisk's application has no queue; what `web/audiosocket.py` sends for silence gives way."""
+    kind = KINDS[started.media_format.sample_rate]
+    return Reply(media_format=started.media_format, audio=lambda payload: packet(kind, payload), ahead_s=0)
+
+
+def _asterisk(started: StreamStarted) -> Reply:
+    """Commands in words or as JSON, as the channel's events come. What has frames of any length (Opus) is passed
+    through: there are neither marks nor a way to clear.
+    """
+    line = started.media_format
+    if line.encoding is Encoding.OPUS:
+        return Reply(media_format=line, audio=bytes)
+    if started.variant == WORDS:
+        return Reply(
+            media_format=line,
+            audio=bytes,
+            mark=lambda name: f"MARK_MEDIA {name}",
+            clear="FLUSH_MEDIA",
+            clear_returns_marks=False,
+        )
+    return Reply(
+        media_format=line,
+        audio=bytes,
+        mark=lambda name: _text(command="MARK_MEDIA", correlation_id=name),
+        clear=_text(command="FLUSH_MEDIA"),
+        clear_returns_marks=False,
+    )
+
+
+def _freeswitch(started: StreamStarted) -> Reply:
+    """The mod_audio_fork of jambonz plays what it is streamed. Other modules make a file of each message and tell their
+    application with an event (`mod_audio_fork::play_audio`, `mod_audio_stream::play`), which starts it, and stops it
+    at `killAudio`.
+    """
+    if started.variant == STREAMING:
+        return _jambonz(started)
+    line = started.media_format
+
+    def forked(payload: bytes) -> str:
+        content = {"audioContentType": "raw", "sampleRate": line.sample_rate, "audioContent": _base64(payload)}
+        return _text(type="playAudio", data=content)
+
+    def streamed(payload: bytes) -> str:
+        content = {"audioDataType": "raw", "sampleRate": line.sample_rate, "audioData": _base64(payload)}
+        return _text(type="streamAudio", data=content)
+
+    return Reply(
+        media_format=line,
+        audio=streamed if started.variant == STREAM_MODULE else forked,
+        clear=_text(type="killAudio"),
+        frame_ms=PIECE_MS,
+    )
+
+
 def _jambonz(started: StreamStarted) -> Reply:
     """`bidirectionalAudio` with `streaming`, at the rate of what comes.
 
@@ -140,6 +207,11 @@ def _jambonz(started: StreamStarted) -> Reply:
     )
 
 
+def _packets(started: StreamStarted) -> Reply:
+    """RTP: one party's voice, whatever comes; `PacketsBack` of `web/` makes packets of it."""
+    return Reply(media_format=replace(started.media_format, channels=1), audio=bytes, ahead_s=0)
+
+
 REPLIES: Final[Mapping[str, Callable[[StreamStarted], Reply]]] = {
     "twilio": _twilio,
     "telnyx": _telnyx,
@@ -149,5 +221,10 @@ REPLIES: Final[Mapping[str, Callable[[StreamStarted], Reply]]] = {
     "exotel": _exotel,
     "bandwidth": _bandwidth,
     "jambonz": _jambonz,
+    "freeswitch": _freeswitch,
+    "asterisk": _asterisk,
+    "audiosocket": _audiosocket,
+    "rtp": _packets,
+    "webrtc": _packets,
 }
 """By the name of the dialect."""

@@ -153,22 +153,23 @@ async def _call(app: web.Application, wire: TcpWire) -> None:
     door = _Door(app[ANNOUNCEMENTS], wire.peer, context)
     stream = AudioSocketStream(door.expect)
     media = MediaSocket(wire, stream, dialect=NAME, clock=context.clock, settings=context.settings)
-    awake = asyncio.create_task(_keep_awake(wire, stream, context.clock))
+    awake = asyncio.create_task(_keep_awake(wire, stream, media, context.clock))
     try:
         await asyncio.shield(serve(app, media, NAME, door.tenant))
     finally:
         awake.cancel()
 
 
-async def _keep_awake(wire: TcpWire, stream: AudioSocketStream, clock: Clock) -> None:
-    """Silence from the first moment on, 20 ms every 20 ms.
+async def _keep_awake(wire: TcpWire, stream: AudioSocketStream, media: MediaSocket, clock: Clock) -> None:
+    """Silence from the first moment on, 20 ms every 20 ms, whenever nobody speaks.
 
     Asterisk's application gives up a connection on which nothing comes back for two seconds, and some versions send
     hardly any audio to a peer that is silent (asterisk#2089).
     """
     due = clock.monotonic()
     while True:
-        wire.say(stream.silence)
+        if media.talker is None or not media.talker.speaks:
+            wire.say(stream.silence)
         due += FRAME_MS / 1000
         if (now := clock.monotonic()) - due > LATE_S:
             due = now

@@ -22,9 +22,10 @@ from bridge.errors import (
 )
 from bridge.ingest.conversation import Conversation
 from bridge.metrics import MEDIA_MESSAGES
-from bridge.model.stream import MarkReached, StreamItem, StreamStarted, StreamStopped
+from bridge.model.stream import MarkReached, PlaybackHeld, StreamItem, StreamStarted, StreamStopped
 from bridge.ports import Clock
 from bridge.settings import Settings
+from bridge.web.way_back import Talker
 
 LATE_MEDIA_S: Final = 0.5
 """How long a socket is read on after its `stop`: what was on its way belongs to the call."""
@@ -63,14 +64,6 @@ class Wire(Protocol):
     async def send_bytes(self, data: bytes) -> None: ...
 
     async def close(self, *, code: int, message: bytes) -> bool: ...
-
-
-class Talker(Protocol):
-    """Whoever speaks to the carrier."""
-
-    def reached(self, mark: str) -> None:
-        """It has played all that was sent before this mark, or dropped it."""
-        ...
 
 
 class MediaSocket:
@@ -136,8 +129,7 @@ class MediaSocket:
                     elif isinstance(item, StreamStopped):
                         stopped = True
                         self._set_alarm(self._expect_close())
-                    elif isinstance(item, MarkReached) and self.talker is not None:
-                        self.talker.reached(item.name)
+                    self._tell_talker(item)
                     yield self._as_it_ends(item)
         except CarrierError as error:
             self.fault = error
@@ -149,6 +141,14 @@ class MediaSocket:
             self._set_alarm(None)
         if self.stream is not None and not stopped:
             yield StreamStopped(reason=self._ending, broken=self._broken)
+
+    def _tell_talker(self, item: StreamItem) -> None:
+        if self.talker is None:
+            return
+        if isinstance(item, MarkReached):
+            self.talker.reached(item.name)
+        elif isinstance(item, PlaybackHeld):
+            self.talker.hold(item.held)
 
     @property
     def started(self) -> bool:

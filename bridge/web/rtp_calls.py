@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,11 +16,13 @@ from aiohttp import web
 from bridge.errors import BridgeError, CapacityError, ConflictError, RequestError
 from bridge.ingest.rtp import Expected, RtpStream
 from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
-from bridge.model.stream import StreamStarted
+from bridge.model.stream import Leg, StreamStarted
+from bridge.ports import Clock
 from bridge.settings import Settings
 from bridge.web.context import Context
 from bridge.web.rtp_media import RtpMedia
 from bridge.web.rtp_ports import open_pairs
+from bridge.web.way_back import PacketsBack
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,8 @@ class RtpCall:
     call_id: str
     media: RtpMedia
     serving: asyncio.Task[None] = field(init=False)
+    way_back: PacketsBack | None = None
+    """To whoever calls, once speech has come."""
 
     @property
     def id(self) -> str:
@@ -78,6 +83,10 @@ class RtpCalls:
         call.serving = asyncio.create_task(self._serve(call, context), name=f"RTP of {call_id}")
         return call
 
+    def ways_back(self) -> list[PacketsBack]:
+        """To those who send. SIPREC's clients record, and are never sent anything."""
+        return [call.way_back for call in self._calls.values() if call.way_back is not None]
+
     async def leave(self) -> None:
         """The server shuts down: calls end as `drained`. Returns when they have, or are out of time."""
         calls = list(self._calls.values())
@@ -103,6 +112,7 @@ class RtpCalls:
             async with aclosing(media.items()) as items:
                 started = await anext(items, None)
                 if isinstance(started, StreamStarted):
+                    call.way_back = _way_back(call, started, context.clock)
                     await context.calls.take(started, items, tenant=call.tenant)
         except BridgeError as error:
             fault = error
@@ -117,6 +127,22 @@ class RtpCalls:
             refused = isinstance(fault, CapacityError | RequestError)
             (CALLS_REFUSED if refused else MEDIA_ERRORS).labels(carrier, fault.code).inc()
             log.warning("RTP call ended by a fault", call_id=call.call_id, code=fault.code, reason=fault.message)
+
+
+def _way_back(call: RtpCall, started: StreamStarted, clock: Clock) -> PacketsBack:
+    """To the caller, or to where all parties come from."""
+    media = call.media
+    stream, leg = media.stream, Leg.CALLER if Leg.CALLER in started.legs else started.legs[0]
+    assert stream.audio is not None  # noqa: S101  # it came with the start
+    return PacketsBack(
+        started,
+        stream.payload_type,
+        stream.audio.clock_rate,
+        tenant=call.tenant,
+        clock=clock,
+        send=partial(media.send, leg),
+        heard_out=media.heard_out,
+    )
 
 
 RTP_CALLS: web.AppKey[RtpCalls] = web.AppKey("RTP calls", RtpCalls)

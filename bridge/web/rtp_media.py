@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from socket import socket
 from typing import Any, Final, TypeAlias
@@ -63,6 +64,8 @@ class RtpMedia:
         self._ending: str | None = None
         self._alarm: asyncio.Task[None] | None = None
         self._held = False
+        self.heard_out = asyncio.Event()
+        """Set when nothing more is heard."""
         self.started = False
         """Whether the first packet of speech has come."""
         self.dropped = 0
@@ -92,6 +95,7 @@ class RtpMedia:
                 elif not self._waiting and not self.stream.stopped:
                     await news.wait()
         finally:
+            self.heard_out.set()
             self._set_alarm(None)
             self.close()
 
@@ -100,6 +104,13 @@ class RtpMedia:
         self._ending = self._ending or reason
         self._deafen()
         self._news.send()
+
+    async def send(self, leg: Leg, packet: bytes) -> None:
+        """To where the leg is sent from: senders are reached through any NAT there. UDP does not wait, nor do we."""
+        source, bound = self.stream.source(leg), self.pairs[leg].rtp
+        if source is not None and bound.fileno() >= 0:
+            with suppress(OSError):  # gone, or its network cannot take any now: lost, as packets are
+                bound.sendto(packet, source)
 
     def hold(self, held: bool) -> None:
         """Whether nothing has to come for now, so that silence is no fault."""

@@ -16,6 +16,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from pydantic import Field
 
+from bridge.calls import CALL_ID
 from bridge.errors import BridgeError, ConflictError, InvalidRequestError, SlowReaderError
 from bridge.model.events import TurnStarted
 from bridge.model.records import CallRecord
@@ -26,8 +27,10 @@ from bridge.talk.replies import Message, Reply, reply_on
 from bridge.web.auth import Scope
 from bridge.web.drain import first_of
 from bridge.web.media import SOCKETS
-from bridge.web.media_socket import MediaSocket
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Route
+from bridge.web.rtp_calls import RTP_CALLS
+from bridge.web.way_back import WayBack
+from bridge.web.whip import SESSIONS
 
 log = structlog.get_logger(__name__)
 
@@ -58,42 +61,52 @@ async def talk(ask: Ask[Talk, Nothing]) -> web.StreamResponse:
     call = await ask.context.store.call(ask.tenant, ask.path("call_id"))
     if ask.request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
         raise InvalidRequestError("this path is a WebSocket")
-    media = _line_of(ask, call)
-    reply = None if media.stream is None else reply_on(media.stream)
+    line = _line_of(ask, call)
+    reply = None if line.stream is None else reply_on(line.stream)
     if reply is None:
         raise ConflictError(f"nothing can be said on a stream of {call.carrier}")
-    if media.talker is not None:
+    if line.talker is not None:
         raise ConflictError("somebody talks on this call already")
     source = MediaFormat(encoding=ENCODINGS[ask.query.encoding], sample_rate=ask.query.sample_rate)
-    session = _Session(ask, media, reply, Playback(reply, source))
-    media.talker = session
+    session = _Session(ask, line, reply, Playback(reply, source))
+    line.talker = session
     try:
         return await session.run(call)
     finally:
-        media.talker = None
+        line.talker = None
 
 
-def _line_of(ask: Ask[Talk, Nothing], call: CallRecord) -> MediaSocket:
-    """The socket on which the call's carrier is heard. Raises ConflictError."""
-    for media in ask.request.app[SOCKETS]:
-        stream = media.stream
-        if (
-            stream is not None
-            and media.live
-            and media.tenant == call.tenant
-            and (stream.carrier, stream.carrier_call_id) == (call.carrier, call.carrier_call_id)
-        ):
-            return media
-    raise ConflictError("the call is not on a line of this server now")
+def _line_of(ask: Ask[Talk, Nothing], call: CallRecord) -> WayBack:
+    """The line on which the call's carrier is heard. Raises ConflictError."""
+    found = [line for line in _lines(ask.request.app) if _is_of(line, call)]
+    if len(found) > 1:
+        raise ConflictError("several lines may be this call's: name it (`call_id`) on its stream")
+    if not found:
+        raise ConflictError("the call is on no line of this server now that can be spoken on")
+    return found[0]
+
+
+def _lines(app: web.Application) -> list[WayBack]:
+    return [*app[SOCKETS], *app[RTP_CALLS].ways_back(), *app[SESSIONS].ways_back()]
+
+
+def _is_of(line: WayBack, call: CallRecord) -> bool:
+    """By the carrier's id, and by the call's own where the stream names it."""
+    stream = line.stream
+    if stream is None or not line.live or line.tenant != call.tenant or stream.carrier != call.carrier:
+        return False
+    named = stream.parameters.get("call_id", "")
+    is_named = CALL_ID.fullmatch(named) is not None
+    return stream.carrier_call_id == call.carrier_call_id and (not is_named or named == call.call_id)
 
 
 class _Session:
     """One bot and one call."""
 
-    def __init__(self, ask: Ask[Talk, Nothing], media: MediaSocket, reply: Reply, playback: Playback) -> None:
+    def __init__(self, ask: Ask[Talk, Nothing], way_back: WayBack, reply: Reply, playback: Playback) -> None:
         self._ask = ask
         self._clock = ask.context.clock
-        self._media = media
+        self._line = way_back
         self._reply = reply
         self._playback = playback
         self._news = Pulse()
@@ -107,7 +120,7 @@ class _Session:
         await self._socket.prepare(self._ask.request)
         line = self._reply.media_format
         self._tell("ready", encoding=line.encoding.value, sample_rate=line.sample_rate, queue_ms=round(1000 * FULL_S))
-        ends = [self._media.over(), self._ask.context.closing.wait(), self._cut_off_the_deaf()]
+        ends = [self._line.over(), self._ask.context.closing.wait(), self._cut_off_the_deaf()]
         stories = [self._read(), self._play(), self._answer(), *ends]
         if self._ask.query.barge_in == "clear":
             stories.append(self._give_way(call))
@@ -124,6 +137,15 @@ class _Session:
     def reached(self, mark: str) -> None:
         """The carrier gives a mark back."""
         self._told(self._playback.reached(mark))
+
+    def hold(self, held: bool) -> None:
+        """The carrier takes no more for now, or does again."""
+        self._playback.hold(held)
+        self._news.send()
+
+    @property
+    def speaks(self) -> bool:
+        return self._playback.playing(self._clock.monotonic())
 
     # -- from the bot ----------------------------------------------------------------------------------------------
 
@@ -181,7 +203,7 @@ class _Session:
 
     async def _send(self, messages: Sequence[Message], done: Sequence[MarkDone]) -> None:
         if messages:
-            await self._media.say(messages)
+            await self._line.say(messages)
         self._told(done)
 
     async def _give_way(self, call: CallRecord) -> None:
@@ -190,7 +212,7 @@ class _Session:
         async for event in events:
             if not isinstance(event.body, TurnStarted) or event.body.leg is Leg.AGENT:
                 continue
-            if self._playback.playing(self._clock.monotonic()):
+            if self.speaks:
                 await self._clear("barge_in")
         await asyncio.Event().wait()  # what else ends this session has its own story
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import structlog
@@ -34,6 +34,7 @@ from bridge.settings import Settings
 from bridge.web.auth import Scope
 from bridge.web.context import CONTEXT, Context
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Route
+from bridge.web.way_back import PacketsBack
 from bridge.web.whip_session import WhipSession
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,9 @@ class WhipQuery(Incoming):
     language: str | None = Field(default=None, description="a language code; found by listening where it is left out")
     diarize: str | None = Field(default=None, description="whether speakers of one track are to be told apart")
     keywords: str | None = Field(default=None, description="words to be expected, comma-separated")
+    talk: Literal["on", "off"] = Field(
+        default="off", description="`on`: an offer of `sendrecv` is answered so, and a bot can talk back"
+    )
 
 
 class Sessions:
@@ -107,6 +111,10 @@ class Sessions:
         if session is None or session.tenant != tenant:
             raise NotFoundError("no such session; it may be over")
         return session
+
+    def ways_back(self) -> list[PacketsBack]:
+        """To those publishers that hear."""
+        return [session.way_back for session, _ in self._live.values() if session.way_back is not None]
 
     def is_over(self, session_id: str, tenant: str, now: float) -> bool:
         """Whether there was such a session a little while ago."""
@@ -183,7 +191,7 @@ async def _publish(ask: Ask[WhipQuery, Nothing]) -> web.StreamResponse:
     if context.leaving.is_set():
         raise CapacityError("this server is shutting down", retry_after=5)
     context.calls.check_room(ask.tenant)
-    agreed = agree(read_description(offer), ask.query.channels)
+    agreed = agree(read_description(offer), ask.query.channels, both_ways=ask.query.talk == "on")
     servers = _ice_servers(context.settings)
     session = WhipSession(
         agreed, tenant=ask.tenant, ice_servers=servers, clock=context.clock, settings=context.settings

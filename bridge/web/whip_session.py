@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 import structlog
@@ -22,6 +22,7 @@ from bridge.model.stream import StreamItem, StreamStarted, StreamStopped
 from bridge.ports import CallTaker, Clock
 from bridge.settings import Settings
 from bridge.web.media_socket import MESSAGE_BURST, MESSAGES_A_SECOND, Allowance
+from bridge.web.way_back import PacketsBack
 from callcodecs.rtp import RtpPacket
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,8 @@ class WhipSession:
         self.agreed = agreed
         self.accepted = asyncio.Event()
         """Set once the call is taken: from here on nobody refuses it."""
+        self.way_back: PacketsBack | None = None
+        """To a publisher that hears, once the call is taken."""
         self.fault: CarrierError | None = None
         """What the publisher did wrong, if it did."""
         self._clock = clock
@@ -72,6 +75,7 @@ class WhipSession:
         self._ending: str | None = None
         self._news = asyncio.Event()
         self._hung_up = asyncio.Event()
+        self._heard_out = asyncio.Event()
 
     async def answer(self) -> str:
         """Open ports and say where they are. Whoever has asked for it runs the session, or closes it."""
@@ -87,6 +91,16 @@ class WhipSession:
             media_format=self.agreed.media_format,
             parameters=parameters,
         )
+        if self.agreed.both_ways:
+            self.way_back = PacketsBack(
+                started,
+                self.agreed.codec.payload_type,
+                self.agreed.codec.clock_rate,
+                tenant=self.tenant,
+                clock=self._clock,
+                send=self._send,
+                heard_out=self._heard_out,
+            )
         tasks = [asyncio.create_task(each) for each in (self._connect(), self._watch(), self._hear_out())]
         try:
             async with aclosing(self._items()) as items:
@@ -139,12 +153,19 @@ class WhipSession:
         except CarrierError as error:
             self.fault = error
             raise
+        finally:
+            self._heard_out.set()
         yield StreamStopped(reason=self._ending)
 
     def _heard(self, packet: RtpPacket, at_s: float) -> list[StreamItem]:
         """Other payload types than those agreed upon are not."""
         payload = self._payloads.get(packet.payload_type)
         return [] if payload is None else self._track.receive(packet, payload, at_s)
+
+    async def _send(self, packet: bytes) -> None:
+        """A publisher that is gone is not told: its silence ends the call."""
+        with suppress(ConnectionError):
+            await self._line.send(packet)
 
     # -- from beneath ----------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from bridge.model.stream import (
     MarkReached,
     MediaChunk,
     MediaFormat,
+    PlaybackHeld,
     StreamItem,
     StreamStarted,
     StreamStopped,
@@ -44,6 +45,7 @@ ITEMS: list[StreamItem] = [
     Discarded(leg=Leg.CALLER, missing_ms=1500.0, reason="pause"),
     DtmfDigit(leg=Leg.CALLER, digit="#"),
     MarkReached(name="welcome"),
+    PlaybackHeld(held=True),
     StreamStopped(reason="hangup"),
 ]
 

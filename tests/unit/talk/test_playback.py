@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.model.stream import Encoding, Leg, MediaFormat, StreamStarted
-from bridge.talk.playback import AHEAD_S, FULL_S, STALLED_S, MarkDone, Playback
-from bridge.talk.replies import LINE, REPLIES, Message, Reply, reply_on
+from bridge.audio.decode import decoder_for
+from bridge.carrier.side import Dialled
+from bridge.dialects import DIALECTS, Dialect
+from bridge.ingest.asterisk import WORDS
+from bridge.ingest.conversation import Handshake
+from bridge.ingest.freeswitch import FORK, STREAM_MODULE, STREAMING
+from bridge.model.stream import Encoding, Leg, MarkReached, MediaFormat, StreamStarted
+from bridge.talk.playback import FULL_S, STALLED_S, MarkDone, Playback
+from bridge.talk.replies import AHEAD_S, LINE, REPLIES, Message, Reply, reply_on
 from callcodecs import g711
 
 ULAW = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
@@ -87,10 +93,10 @@ def test_a_mark_comes_behind_its_audio_and_back_when_the_carrier_says_so() -> No
     playback.push(bytes(1600), 0.0)
     playback.mark("greeting")
     sent, _ = run(playback, 1.0)
-    assert json.loads(sent[-1][1])["mark"] == {"name": "greeting"}
-    assert playback.reached("another") == []
-    assert playback.reached("greeting") == [MarkDone("greeting")]
+    token = json.loads(sent[-1][1])["mark"]["name"]
     assert playback.reached("greeting") == []
+    assert playback.reached(token) == [MarkDone("greeting")]
+    assert playback.reached(token) == []
 
 
 def test_a_carrier_without_marks_is_counted_for() -> None:
@@ -121,13 +127,14 @@ def test_a_mark_that_is_cleared_at_the_carrier_comes_back_as_cleared() -> None:
     playback = Playback(twilio(), ULAW)
     playback.push(bytes(160), 0.0)
     playback.mark("first")
-    run(playback, 0.1)
+    before, _ = run(playback, 0.1)
     playback.clear(0.1)
     playback.push(bytes(160), 0.1)
     playback.mark("second")
-    run(playback, 0.5, start=0.1)
-    assert playback.reached("first") == [MarkDone("first", cleared=True)]
-    assert playback.reached("second") == [MarkDone("second")]
+    after, _ = run(playback, 0.5, start=0.1)
+    first, second = (json.loads(sent[-1][1])["mark"]["name"] for sent in (before, after))
+    assert playback.reached(first) == [MarkDone("first", cleared=True)]
+    assert playback.reached(second) == [MarkDone("second")]
 
 
 def test_the_end_of_a_sound_is_played_without_being_asked_for() -> None:
@@ -148,25 +155,101 @@ def test_a_bot_that_is_far_ahead_is_told_to_wait() -> None:
     assert not playback.full
 
 
-@pytest.mark.parametrize("carrier", REPLIES)
-def test_every_carrier_is_spoken_to_in_its_own_form(carrier: str) -> None:
-    """Text or binary as it takes them, in its codec, in frames that it takes."""
-    line = WIDE if carrier in {"vonage", "jambonz", "exotel"} else ULAW
-    reply = reply_on(started(carrier, line))
+EVERY_FORMAT = [
+    pytest.param(dialect, each, id=f"{dialect.name}-{each.encoding}-{each.sample_rate}")
+    for dialect in DIALECTS.values()
+    if dialect.name in REPLIES
+    for each in dialect.speak(Dialled(legs=(Leg.CALLER,))).offered
+    if each.encoding is not Encoding.L16_BE  # Telnyx names no byte order: it is sent the usual one
+]
+
+
+@pytest.mark.parametrize(("dialect", "line"), EVERY_FORMAT)
+def test_every_carrier_plays_what_the_bot_says(dialect: Dialect, line: MediaFormat) -> None:
+    """In its own form and codec: its half of the conversation hears all of it, and says when."""
+    side = dialect.speak(Dialled(legs=(Leg.CALLER,), media_format=line))
+    hearing = dialect.hear(Handshake(url="", headers={"Sec-WebSocket-Protocol": FORK}, query={}))
+    spoken = [*side.opening(), *side.media(0, {Leg.CALLER: bytes(320)})]
+    [start] = [item for said in spoken for item in hearing.receive(said) if isinstance(item, StreamStarted)]
+    reply = reply_on(start)
     assert reply is not None
     playback = Playback(reply, ULAW)
-    playback.push(bytes([0x55]) * 8000, 0.0)
+    playback.push(bytes([0x55, 0xD5]) * 4000, 0.0)
     playback.mark("end")
     sent, done = run(playback, 2.0)
-    audio = [message for _, message in sent if message != (reply.mark("end") if reply.mark else None)]
-    assert len(audio) == pytest.approx(1000 / reply.frame_ms, abs=1)
-    if carrier in {"vonage", "jambonz"}:
-        assert all(isinstance(message, bytes) and len(message) == 640 for message in audio)
-    else:
-        payloads = [body.get("media", {}).get("payload") for body in map(json.loads, audio)]
-        sizes = {len(base64.b64decode(payload)) for payload in payloads}
-        assert sizes == ({3200} if carrier == "exotel" else {160})
-    assert bool(done) == (reply.mark is None)
+    answers = [answer for _, message in sent for answer in side.hear(message)]
+    reached = [item.name for answer in answers for item in hearing.receive(answer) if isinstance(item, MarkReached)]
+    told = [mark for token in reached for mark in playback.reached(token)] + [mark for _, mark in done]
+    assert told == [MarkDone("end")]
+    decoder = decoder_for(line, Leg.AGENT)
+    heard = sum(len(decoder.decode(payload)) for payload in side.answer)
+    assert heard / line.sample_rate == pytest.approx(1, abs=reply.frame_ms / 1000)
+
+
+def test_asterisk_is_told_in_words_where_it_speaks_in_words() -> None:
+    """As its channel is set up; what is passed through has neither marks nor a way to clear."""
+    reply = reply_on(replace(started("asterisk"), variant=WORDS))
+    assert reply is not None
+    assert reply.mark is not None
+    assert (reply.mark("7-1"), reply.clear) == ("MARK_MEDIA 7-1", "FLUSH_MEDIA")
+    opus = reply_on(started("asterisk", MediaFormat(encoding=Encoding.OPUS, sample_rate=48_000)))
+    assert opus is not None
+    assert (opus.mark, opus.clear) == (None, None)
+
+
+@pytest.mark.parametrize(("module", "said"), [(FORK, "playAudio"), (STREAM_MODULE, "streamAudio")])
+def test_freeswitchs_modules_are_told_each_in_its_own_words(module: str, said: str) -> None:
+    """A file's worth in one message; jambonz's build of the one plays samples as they come."""
+    reply = reply_on(replace(started("freeswitch", WIDE), variant=module))
+    assert reply is not None
+    message = reply.audio(b"ab")
+    assert isinstance(message, str)
+    assert json.loads(message)["type"] == said
+    streaming = reply_on(replace(started("freeswitch", WIDE), variant=STREAMING))
+    assert streaming is not None
+    assert streaming.audio(b"ab") == b"ab"
+
+
+def test_a_carrier_without_a_queue_is_sent_each_frame_when_it_is_due() -> None:
+    """None before its time. After a moment in which nothing could be sent the beat is caught up with; a longer one is
+    not made up for.
+    """
+    playback = Playback(replace(twilio(), ahead_s=0), ULAW)
+    playback.push(bytes(16_000), 0.0)
+    sent, _ = run(playback, 0.2)
+    assert [at for at, _ in sent] == [pytest.approx(0.02 * number, abs=0.011) for number in range(10)]
+    assert len(playback.due(0.25)[0]) == 3
+    assert len(playback.due(5.0)[0]) == 6
+    assert playback.wait_s(5.0) == pytest.approx(0.02)
+
+
+def test_what_comes_after_a_pause_is_not_late() -> None:
+    """Nothing was to be played meanwhile: the next frame goes alone."""
+    playback = Playback(replace(twilio(), ahead_s=0), ULAW)
+    playback.push(bytes(160), 0.0)
+    playback.due(0.0)
+    playback.push(bytes(1600), 0.05)
+    assert len(playback.due(0.05)[0]) == 1
+
+
+def test_a_carrier_that_takes_no_more_is_sent_none() -> None:
+    """Until it does again; then no burst makes up for the time."""
+    playback = Playback(twilio(), ULAW)
+    playback.push(bytes(16_000), 0.0)
+    playback.hold(True)
+    assert run(playback, 1.0) == ([], [])
+    assert playback.wait_s(1.0) is None
+    playback.hold(False)
+    assert len(playback.due(1.0)[0]) == AHEAD_S / 0.02 + 1
+
+
+def test_marks_that_a_carrier_drops_are_told_at_once() -> None:
+    """Asterisk says nothing of those that it has flushed."""
+    playback = Playback(replace(twilio(), clear_returns_marks=False), ULAW)
+    playback.push(bytes(160), 0.0)
+    playback.mark("first")
+    run(playback, 0.1)
+    assert playback.clear(0.1)[1] == [MarkDone("first", cleared=True)]
 
 
 def test_a_sample_that_would_set_off_a_mark_is_not_sent_to_jambonz() -> None:
