@@ -70,12 +70,12 @@ class Playback:
         self._starved = True
         """There was nothing more to send when something was sent last."""
         self._held = False
-        self._tokens = (f"{secrets.token_hex(3)}-{number}" for number in itertools.count(1))
+        self._labels = (f"{secrets.token_hex(3)}-{number}" for number in itertools.count(1))
         """What marks are called on the line: short, plain, and not those of whoever spoke there before."""
         self._awaited: dict[str, str] = {}
-        """Marks that the carrier was sent and has not given back: their names, by token."""
+        """Marks that the carrier was sent and has not given back: their names, by label."""
         self._cleared: set[str] = set()
-        """Tokens of those that will come back because they were cleared."""
+        """Labels of those that will come back because they were cleared."""
         self._own: deque[tuple[float, str]] = deque()
         """Marks of a carrier that has none, and when they are reached."""
 
@@ -177,17 +177,17 @@ class Playback:
         if self._reply.mark is None:
             self._own.append((max(self._free_at, now), name))
         else:
-            token = next(self._tokens)
-            sent.append(self._reply.mark(token))
-            self._awaited[token] = name
+            label = next(self._labels)
+            sent.append(self._reply.mark(label))
+            self._awaited[label] = name
 
-    def reached(self, token: str) -> list[MarkDone]:
+    def reached(self, label: str) -> list[MarkDone]:
         """The carrier gives a mark back; others' marks are nobody's."""
-        name = self._awaited.pop(token, None)
+        name = self._awaited.pop(label, None)
         if name is None:
             return []
-        cleared = token in self._cleared
-        self._cleared.discard(token)
+        cleared = label in self._cleared
+        self._cleared.discard(label)
         return [MarkDone(name, cleared=cleared)]
 
     def hold(self, held: bool) -> None:
