@@ -55,7 +55,7 @@ class WhipSession:
         self.accepted = asyncio.Event()
         """Set once the call is taken: from here on nobody refuses it."""
         self.way_back: PacketsBack | None = None
-        """To a publisher that hears, once the call is taken."""
+        """To a publisher that hears, once it is connected."""
         self.fault: CarrierError | None = None
         """What the publisher did wrong, if it did."""
         self._clock = clock
@@ -91,17 +91,7 @@ class WhipSession:
             media_format=self.agreed.media_format,
             parameters=parameters,
         )
-        if self.agreed.both_ways:
-            self.way_back = PacketsBack(
-                started,
-                self.agreed.codec.payload_type,
-                self.agreed.codec.clock_rate,
-                tenant=self.tenant,
-                clock=self._clock,
-                send=self._send,
-                heard_out=self._heard_out,
-            )
-        tasks = [asyncio.create_task(each) for each in (self._connect(), self._watch(), self._hear_out())]
+        tasks = [asyncio.create_task(each) for each in (self._connect(started), self._watch(), self._hear_out())]
         try:
             async with aclosing(self._items()) as items:
                 await calls.take(started, items, tenant=self.tenant)
@@ -169,10 +159,20 @@ class WhipSession:
 
     # -- from beneath ----------------------------------------------------------------------------------------------
 
-    async def _connect(self) -> None:
+    async def _connect(self, started: StreamStarted) -> None:
         agreed = self.agreed
         try:
             await self._line.connect(agreed.peer, role=agreed.role, codecs=agreed.codecs)
+            if agreed.both_ways:
+                self.way_back = PacketsBack(
+                    started,
+                    agreed.codec.payload_type,
+                    agreed.codec.clock_rate,
+                    tenant=self.tenant,
+                    clock=self._clock,
+                    send=self._send,
+                    heard_out=self._heard_out,
+                )
         except CarrierProtocolError as error:
             self._fail(error)
         except Exception:
