@@ -21,6 +21,7 @@ from faster_whisper.tokenizer import Tokenizer
 from bridge.errors import EngineError, SetupError
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.ports import Decoded, DecodedWord, DecodeJob, Urgency
+from bridge.recognise.processor import choose_kernels
 from bridge.recognise.window import (
     BRISK_BUCKETS_S,
     BUCKETS_S,
@@ -97,6 +98,7 @@ class Whisper:
         """Raises SetupError when the folder holds no model CTranslate2 can load."""
         self.device = self.device_for(device)
         self.compute_type = compute_type if compute_type != "auto" else ("float16" if self.device == "cuda" else "int8")
+        choose_kernels()
         try:
             self._model: Any = ctranslate2.models.Whisper(
                 str(folder),
