@@ -15,7 +15,8 @@ from tests.cluster.node import LEASE_S
 from tests.cluster.nodes import WHOLE, Nodes, follow, said_by, words
 
 CALLS: Final = 8 if WHOLE else 2
-KILLED_AFTER_S: Final = 5.0
+KILLED_AFTER_S: Final = 5.0 if WHOLE else 3.0
+"""In the middle of a sentence, with others told."""
 TAKEN_UP_WITHIN_S: Final = 15.0
 """From the kill to the end of each call: the lease, a look, and what eight calls had said that was not told yet."""
 UNSAFE_MS: Final = 350
