@@ -287,8 +287,11 @@ class CallStore(Protocol):
         """In order of `seq`. Raises NotFoundError."""
         ...
 
-    async def delete_call(self, tenant: str, call_id: str) -> None:
-        """The call, its transcript, events and deliveries. Raises NotFoundError; ConflictError while in progress."""
+    async def delete_call(self, tenant: str, call_id: str, *, telling: Sequence[Delivery] = ()) -> None:
+        """The call, its transcript, events and deliveries; `telling` takes their place.
+
+        Raises NotFoundError; ConflictError while in progress.
+        """
         ...
 
     async def expire(self, ended_before: float, *, limit: int) -> Sequence[CallKey]:

@@ -39,12 +39,14 @@ SURFACES: Final = (
         title="Deepgram listen",
         paths=deepgram.PATHS,
         add_routes=deepgram.add_routes,
+        styles=deepgram.STYLES,
     ),
     Surface(
         name="smallest",
         title="Smallest AI Pulse",
         paths=smallest.PATHS,
         add_routes=smallest.add_routes,
+        styles=smallest.STYLES,
     ),
     Surface(
         name="telnyx",

@@ -7,9 +7,9 @@ any other, so a host that hangs delays no other however many calls name it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from yarl import URL
@@ -33,6 +33,8 @@ class Callback:
     secret: str | None = None
     """Signs them; None: the endpoint's own, which its owner can have made anew."""
     style: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What that style wants to know. Callbacks with other options have another endpoint."""
 
 
 async def call_back(
@@ -58,7 +60,8 @@ async def call_back(
 async def _endpoint(store: EndpointStore, tenant: str, wanted: Callback, *, now: float, most: int) -> Endpoint:
     """That of the address's host; one that a receiver's 410 has disabled is wanted again."""
     host = str(URL(wanted.url).origin())
-    named = "\n".join((tenant, host, wanted.style, wanted.secret or ""))
+    options = [part for pair in sorted(wanted.options.items()) for part in pair]
+    named = "\n".join((tenant, host, wanted.style, wanted.secret or "", *options))
     endpoint_id = f"we_{hashlib.sha256(named.encode()).hexdigest()[:24]}"
     with suppress(NotFoundError):
         found = await store.endpoint(tenant, endpoint_id)
@@ -79,6 +82,7 @@ async def _endpoint(store: EndpointStore, tenant: str, wanted: Callback, *, now:
                 created_at=now,
                 description="callbacks of single calls",
                 style=wanted.style,
+                options=wanted.options,
             )
         )
     return await store.endpoint(tenant, endpoint_id)

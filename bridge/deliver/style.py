@@ -9,6 +9,9 @@ from typing import Any, Final, Protocol
 from bridge.deliver.retry import SCHEDULE_S, TRY_LIMIT_S
 from bridge.model.records import Delivery, Endpoint
 
+METHOD: Final = "method"
+"""The option of an endpoint that says how it is asked; POST where there is none."""
+
 
 class Style(Protocol):
     """A way to write. The same delivery is the same bytes on every try."""

@@ -17,7 +17,7 @@ from bridge.deliver.circuit import Circuits
 from bridge.deliver.guard import GuardedSession
 from bridge.deliver.retry import TRY_LIMIT_S, Outcome, next_due
 from bridge.deliver.signing import signed_headers
-from bridge.deliver.style import STANDARD, Style
+from bridge.deliver.style import METHOD, STANDARD, Style
 from bridge.errors import BridgeError, NotFoundError, StoreError
 from bridge.model.records import Attempt, Delivery, Endpoint
 from bridge.ports import Clock, Store
@@ -180,9 +180,9 @@ class Webhooks:
             **signed_headers(endpoint, delivery.id, at, body),
             **style.headers(delivery, endpoint, at, body),
         }
-        url = delivery.url or endpoint.url
+        method, url = endpoint.options.get(METHOD, "POST"), delivery.url or endpoint.url
         try:
-            async with await self._session.request("POST", url, data=body, headers=headers) as response:
+            async with await self._session.request(method, url, data=body, headers=headers) as response:
                 return Outcome(status=response.status, retry_after=response.headers.get("retry-after"))
         except BridgeError as error:
             return Outcome(error=error.message)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, text, update
 from bridge.errors import ConflictError
 from bridge.model.call_key import CallKey
 from bridge.model.events import Event
-from bridge.model.records import CallFilter, CallRecord, CallStatus, DeliveryStatus
+from bridge.model.records import CallFilter, CallRecord, CallStatus, Delivery, DeliveryStatus
 from bridge.model.words import Segment
 from bridge.ports import NumberedPage, Page
 from bridge.store import codec, listing, tables
@@ -114,7 +114,7 @@ class SqlCalls(SqlNodes):
 
         return await self._db.read(work)
 
-    async def delete_call(self, tenant: str, call_id: str) -> None:
+    async def delete_call(self, tenant: str, call_id: str, *, telling: Sequence[Delivery] = ()) -> None:
         def work(connection: Connection) -> None:
             row = own_call(connection, tenant, call_id)
             if row["status"] == CallStatus.IN_PROGRESS:
@@ -122,8 +122,12 @@ class SqlCalls(SqlNodes):
             self._db.terms.remove(connection, row["number"])
             connection.execute(delete(tables.calls).where(tables.calls.c.number == row["number"]))  # the rest goes too
             _unsubscribe(connection, CallKey(tenant, call_id))
+            if telling:
+                connection.execute(tables.deliveries.insert(), [codec.delivery_row(delivery) for delivery in telling])
 
         await self._db.write(work)
+        for delivery in telling:
+            self._want(delivery.endpoint_id)
 
     async def expire(self, ended_before: float, *, limit: int) -> Sequence[CallKey]:
         return await self._db.write(lambda connection: _expire(connection, self._db, ended_before, limit))

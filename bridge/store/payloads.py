@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from bridge.errors import BridgeError
 from bridge.model.events import Event, rfc3339
@@ -35,6 +35,21 @@ def ended_payload(call: CallRecord, segments: Sequence[Segment]) -> dict[str, An
     """`call.completed`, or `call.failed` when the call ended with an error; both carry what was understood."""
     data = call_fields(call) | {"transcript": transcript_fields(segments, settled=call.settled)}
     return {"type": ended_type(call), "timestamp": rfc3339(call.ended_at or call.started_at), "data": data}
+
+
+DELETED: Final = "call.deleted"
+
+
+def deleted_payload(call: CallRecord, now: float) -> dict[str, Any]:
+    """Whose words are gone by now; nothing of them."""
+    data = {
+        "call_id": call.call_id,
+        "carrier": call.carrier,
+        "carrier_call_id": call.carrier_call_id,
+        "metadata": dict(call.metadata),
+        "started_at": rfc3339(call.started_at),
+    }
+    return {"type": DELETED, "timestamp": rfc3339(now), "data": data}
 
 
 def ended_type(call: CallRecord) -> str:

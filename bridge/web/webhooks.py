@@ -13,13 +13,14 @@ from bridge.deliver.signing import new_secret
 from bridge.errors import ConflictError, InvalidRequestError
 from bridge.model.events import BODIES
 from bridge.model.records import Endpoint
+from bridge.store.payloads import DELETED
 from bridge.web.auth import Scope
 from bridge.web.moments import Moment
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer
 
 EVERYTHING: Final = "*"
 ENDED_TYPES: Final = ("call.completed", "call.failed")
-TYPES: Final = frozenset({EVERYTHING, *ENDED_TYPES, *BODIES})
+TYPES: Final = frozenset({EVERYTHING, *ENDED_TYPES, DELETED, *BODIES})
 
 OVERLAP_S: Final = 86_400
 MAX_OVERLAP_S: Final = 7 * 86_400

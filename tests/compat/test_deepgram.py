@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,11 +13,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.model.stream import Leg
+from tests.compat.receiver import customer
 from tests.real_server import KEY, RealServer
 from tests.recorded import channels, file_of, mulaw_of, said, said_in_turn
 from tests.tones import DURATION_MS, SCRIPT
 
 pytest.importorskip("deepgram", reason="the SDK is not installed: pip install deepgram-sdk")
+
+from deepgram import ListenV1Response
 
 from tests.compat.deepgram_client import ApiError, pointed  # which imports the SDK
 
@@ -117,7 +121,6 @@ async def test_by_its_address(client: Any) -> None:
 
 
 @pytest.mark.shows("faults in its shape")
-@pytest.mark.shows("a callback of its own", absent="`callback` is refused: register a webhook")
 async def test_faults(server: RealServer, client: Any) -> None:
     """In Deepgram's shape, with the status that its SDK knows."""
     with pytest.raises(ApiError) as unreadable:
@@ -131,12 +134,40 @@ async def test_faults(server: RealServer, client: Any) -> None:
         with pytest.raises(ApiError) as refused:
             await stranger.listen.v1.media.transcribe_file(request=MONO)
     assert (refused.value.status_code, refused.value.body["err_code"]) == (401, "INVALID_AUTH")
-    with pytest.raises(ApiError) as called_back:
-        await client.listen.v1.media.transcribe_file(request=MONO, callback="https://example.org/done")
-    assert called_back.value.status_code == 400
     async with server.session.get("/v1/listen") as answer:
         assert answer.status == 400
         assert answer.headers["dg-request-id"] == (await answer.json())["request_id"]
+
+
+@pytest.mark.shows("a callback of its own")
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_callback(server: RealServer, client: Any, method: str) -> None:
+    """The id at once; then the same answer as without, at the address that was given, as it was asked for."""
+    asked = {"request": STEREO, "multichannel": True, "utterances": True, "punctuate": True, "tag": "a"}
+    waited = await client.listen.v1.media.transcribe_file(**asked)
+    async with customer() as app:
+        told = await client.listen.v1.media.transcribe_file(**asked, callback=f"{app.url}?n=7", callback_method=method)
+        came = await app.next()
+    body = json.loads(came.text)
+    assert (came.method, came.path, came.headers["dg-token"]) == (method, "/done?n=7", "bootstrap")
+    assert told.request_id == body["metadata"]["request_id"]
+    called_back = ListenV1Response(**body)
+    assert called_back.results == waited.results
+    assert called_back.metadata.tags == ["a"]
+    assert called_back.metadata.models == waited.metadata.models
+
+
+async def test_a_callback_that_nothing_comes_of(client: Any) -> None:
+    """What cannot be fetched is told there as a fault; an address inside the server's network is refused at once."""
+    async with customer() as app:
+        told = await client.listen.v1.media.transcribe_url(url=f"{app.url}/nothing.wav", callback=app.url)
+        assert (await app.next()).method == "GET"
+        fault = json.loads((await app.next()).text)
+    assert (fault["request_id"], set(fault)) == (told.request_id, {"err_code", "err_msg", "request_id"})
+    for wrong in ({"callback": "http://10.0.0.7/"}, {"callback": "https://x.example.org", "callback_method": "get"}):
+        with pytest.raises(ApiError) as refused:
+            await client.listen.v1.media.transcribe_file(request=MONO, **wrong)
+        assert refused.value.status_code == 400
 
 
 @pytest.mark.shows("short-lived tokens")

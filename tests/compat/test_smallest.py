@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from callcodecs.g711 import encode_ulaw
+from tests.compat.receiver import customer
 from tests.compat.wire import PATIENCE_S, refused, rest, socket
 from tests.real_server import KEY, RealServer
 from tests.recorded import channels, file_of, said_in_turn
@@ -96,7 +97,6 @@ async def test_samples_without_a_header(server: RealServer) -> None:
 
 
 @pytest.mark.shows("faults in its shape")
-@pytest.mark.shows("a callback of its own", absent="`webhook_url` is refused: register a webhook")
 async def test_faults(server: RealServer, transcribe: Any) -> None:
     """The SDK raises what it raises at Smallest AI, with what is wrong in it."""
     with pytest.raises(BadRequestError) as unreadable:
@@ -105,14 +105,49 @@ async def test_faults(server: RealServer, transcribe: Any) -> None:
     for wrong in ({"model": "whisper", "language": "en"}, {"model": "pulse", "language": "tlh"}):
         with pytest.raises(BadRequestError):
             await transcribe(request=WAV, **wrong)
-    with pytest.raises(BadRequestError):
-        await transcribe(model="pulse", language="en", request=WAV, webhook_url="https://example.org/done")
     async with pointed(server, "wrong") as stranger:
         with pytest.raises(UnauthorizedError):
             await stranger.waves.speech_to_text.transcribe(model="pulse", language="en", request=WAV)
     told = await server.json("POST", "/waves/v1/stt/?model=pulse&language=tlh", data=WAV, status=400)
     assert set(told) == {"error", "request_id", "details"}
     assert "de, el, en, es" in told["error"]
+
+
+@pytest.mark.shows("a callback of its own")
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_callback(transcribe: Any, method: str) -> None:
+    """Its id at once; then all of it, with what was to come back, at the address that was given."""
+    asked = {"model": "pulse", "language": "en", "request": WAV}
+    waited = await transcribe(**asked)
+    async with customer() as app:
+        hook = {"webhook_url": app.url, "webhook_method": method, "webhook_extra": "order:7,desk: b"}
+        told = await transcribe(**asked, **hook)
+        came = await app.next()
+    body = json.loads(came.text)
+    assert (told.status, came.method) == ("processing", method)
+    assert (body["status"], body["request_id"]) == ("success", told.request_id)
+    assert (body["webhook_extra"], body["extra"]) == ("order:7,desk: b", {"order": "7", "desk": "b"})
+    assert (body["transcription"], body["language"]) == (TEXT, "en")
+    assert [word["word"] for word in body["words"]] == [word.word for word in waited.words]
+    assert [one["text"] for one in body["utterances"]] == [one.text for one in waited.utterances]
+
+
+async def test_a_callback_that_nothing_comes_of(server: RealServer, transcribe: Any) -> None:
+    """What cannot be fetched is told there as failed; an address inside the server's network is refused at once."""
+    asked = {"model": "pulse", "language": "en"}
+    async with customer() as app:
+        query, where = {**asked, "webhook_url": app.url}, {"url": f"{app.url}/nothing.wav"}
+        told = await server.json("POST", "/waves/v1/stt/", params=query, json=where)
+        assert (await app.next()).method == "GET"
+        body = json.loads((await app.next()).text)
+    assert (body["status"], body["request_id"]) == ("failed", told["request_id"])
+    assert body["error"]
+    for wrong in (
+        {"webhook_url": "http://10.0.0.7/"},
+        {"webhook_url": "https://x.example.org", "webhook_method": "PUT"},
+    ):
+        with pytest.raises(BadRequestError):
+            await transcribe(**asked, request=WAV, **wrong)
 
 
 # -- live ----------------------------------------------------------------------------------------------------------

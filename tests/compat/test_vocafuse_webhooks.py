@@ -138,6 +138,27 @@ async def test_what_was_said_is_verified_by_their_validator(server: RealServer, 
     assert validator.validate(body, plain["X-VocaFuse-Signature"])
 
 
+@pytest.mark.shows("webhooks")
+@pytest.mark.parametrize("by", ["theirs", "ours"])
+async def test_a_recording_that_is_deleted(server: RealServer, app: App, by: str) -> None:
+    """It is told whichever way it goes: whose it was, and nothing of its words."""
+    hook = {"url": app.url, "events": ["recording.deleted", "account.insufficient_balance"], "secret": SECRET}
+    await server.json("POST", "/webhooks", status=201, json=hook, headers=THEIRS)
+    recording_id = await record(server)
+    await server.context.transcriber.finished("default", recording_id)
+    path = f"/recordings/{recording_id}" if by == "theirs" else f"/v1/calls/{recording_id}"
+    async with server.session.delete(path, headers=THEIRS if by == "theirs" else {}) as answer:
+        assert answer.status == 204
+    await until(lambda: len(app.seen) == 1)
+    [(body, headers)] = app.seen
+    assert vocafuse.RequestValidator(SECRET).validate(body, headers["X-VocaFuse-Signature"])
+    message = json.loads(body)
+    told = message["recording"]
+    assert (message["event"], told["id"], told["status"]) == ("recording.deleted", recording_id, "deleted")
+    assert told["identity"] == "user_7"
+    assert "tone" not in body
+
+
 async def test_an_account(server: RealServer) -> None:
     """What is said of it stands, and the language it names is what recordings are read in."""
     account = vocafuse.Client(KEY, KEY, base_url=server.url).account

@@ -7,14 +7,17 @@ from typing import Final
 from aiohttp import web
 
 from bridge.compat.asking import is_upgrade, shaped
+from bridge.compat.deepgram.callback import STYLE, Messages
 from bridge.compat.deepgram.faults import answer_fault
 from bridge.compat.deepgram.live import listen_live
 from bridge.compat.deepgram.prerecorded import grant, listen
 from bridge.compat.deepgram.turns import listen_turns
+from bridge.deliver.style import Style
 from bridge.errors import InvalidRequestError
 from bridge.web.context import Context
 
 PATHS: Final = ("POST /v1/listen", "WS /v1/listen", "WS /v2/listen", "POST /v1/auth/grant")
+STYLES: Final[dict[str, Style]] = {STYLE: Messages()}
 
 
 async def _live(request: web.Request, context: Context) -> web.StreamResponse:

@@ -53,6 +53,8 @@ class DeepgramLive:
 
     def __init__(self, query: MultiMapping[str], *, request_id: str, now: float, model: str) -> None:
         """Raises InvalidRequestError, UnsupportedMediaError."""
+        if "callback" in query:
+            raise InvalidRequestError("callback is for recordings here: what is live is told on the socket")
         self._request_id = request_id
         self._created = rfc3339(now)
         self._model = model

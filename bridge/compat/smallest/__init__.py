@@ -7,9 +7,11 @@ from typing import Final
 from aiohttp import web
 
 from bridge.compat.asking import is_upgrade, shaped
+from bridge.compat.smallest.callback import STYLE, Messages
 from bridge.compat.smallest.faults import answer_fault
 from bridge.compat.smallest.live import listen_live
 from bridge.compat.smallest.prerecorded import get_text
+from bridge.deliver.style import Style
 from bridge.errors import InvalidRequestError
 from bridge.web.context import Context
 
@@ -23,6 +25,7 @@ PATHS: Final = (
     f"WS {LIVE}",
     *(f"{method} {path}" for path in BOTH for method in ("POST", "WS")),
 )
+STYLES: Final[dict[str, Style]] = {STYLE: Messages()}
 
 
 async def _live(request: web.Request, context: Context) -> web.StreamResponse:

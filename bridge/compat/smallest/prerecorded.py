@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
 
 from bridge.compat.asking import admit, flag, language, whole
-from bridge.compat.recorded import Transcribed, put_into_words, raw_audio, read_url
-from bridge.compat.smallest.wording import Wording, check_model
-from bridge.errors import InvalidRequestError
+from bridge.compat.recorded import Transcribed, call_back, put_into_words, raw_audio, read_url
+from bridge.compat.smallest.callback import EXTRA, callback
+from bridge.compat.smallest.wording import Wording, check_model, told_of
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 from bridge.web.uploads import new_order, read_raw
@@ -22,8 +23,7 @@ async def get_text(request: web.Request, context: Context) -> web.StreamResponse
     principal = await admit(request)
     query = request.query
     check_model(query, MODELS, needed=request.path.rstrip("/").endswith("/stt"))
-    if "webhook_url" in query:
-        raise InvalidRequestError("webhook_url is not offered here: wait for the answer, or register a webhook")
+    wanted = callback(query)
     wording = Wording.of(query)
     with_words = flag(query, "word_timestamps", default=True)
     context.transcriber.check_room(principal.tenant)
@@ -40,8 +40,12 @@ async def get_text(request: web.Request, context: Context) -> web.StreamResponse
             url=url,
             language=language(query, context.settings.model),
             diarize=wording.diarized or None,
+            metadata={EXTRA: query[EXTRA]} if EXTRA in query else {},
             raw=raw_audio(query.get("encoding"), whole(query, "sample_rate", 16_000, least=4000, most=192_000)),
         )
+        if wanted is not None:
+            await call_back(context, order, upload, wanted)
+            return _answer({"status": "processing", "request_id": order.call_id})
         done = await put_into_words(context, order, upload)
     finally:
         if upload is not None:
@@ -49,7 +53,7 @@ async def get_text(request: web.Request, context: Context) -> web.StreamResponse
     body = {
         "status": "success",
         "request_id": request.get(REQUEST_ID, ""),
-        **_told(done, wording, with_words=with_words),
+        **told_of(done, wording, with_words=with_words),
         "metadata": {
             "duration": done.seconds,
             "filename": order.name,
@@ -57,19 +61,11 @@ async def get_text(request: web.Request, context: Context) -> web.StreamResponse
             **_speed(done, context.clock.monotonic() - began),
         },
     }
+    return _answer(body)
+
+
+def _answer(body: Mapping[str, Any]) -> web.Response:
     return web.json_response(body, headers={"Cache-Control": "no-store"})
-
-
-def _told(done: Transcribed, wording: Wording, *, with_words: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "transcription": " ".join(wording.text(segment.text) for segment in done.segments),
-        "language": done.language,
-        "audio_length": done.seconds,
-    }
-    if with_words:
-        told["words"] = [word for segment in done.segments for word in wording.words(segment, named=True)]
-        told["utterances"] = [wording.utterance(segment, named=True) for segment in done.segments]
-    return told
 
 
 def _speed(done: Transcribed, took_s: float) -> dict[str, float | int]:

@@ -9,6 +9,7 @@ from typing import Any
 from multidict import MultiMapping
 
 from bridge.compat.asking import flag, listed
+from bridge.compat.recorded import Transcribed
 from bridge.compat.words import SpeakerNumbers, bare
 from bridge.errors import InvalidRequestError
 from bridge.model.words import Segment, Word
@@ -60,6 +61,19 @@ class Wording:
     def _written(self, word: str) -> str:
         kept = word if self.punctuated else bare(word)
         return kept if self.capital else kept.lower()
+
+
+def told_of(done: Transcribed, wording: Wording, *, with_words: bool) -> dict[str, Any]:
+    """What an answer says of the words."""
+    told: dict[str, Any] = {
+        "transcription": " ".join(wording.text(segment.text) for segment in done.segments),
+        "language": done.language,
+        "audio_length": done.seconds,
+    }
+    if with_words:
+        told["words"] = [word for segment in done.segments for word in wording.words(segment, named=True)]
+        told["utterances"] = [wording.utterance(segment, named=True) for segment in done.segments]
+    return told
 
 
 def check_model(query: MultiMapping[str], known: Collection[str], *, needed: bool) -> None:

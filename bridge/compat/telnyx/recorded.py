@@ -93,7 +93,7 @@ class _Wording:
     """One answer's segments and words."""
 
     def __init__(self, done: Transcribed, config: MultiDict[str]) -> None:
-        self._channels = {leg: number for number, leg in enumerate(done.call.legs)}
+        self._channels = {leg: number for number, leg in enumerate(done.legs)}
         self._apart = flag(config, "multichannel") and len(self._channels) > 1
         self._diarized = flag(config, "diarize")
         self._formatted = flag(config, "punctuate") or flag(config, "smart_format")

@@ -31,10 +31,12 @@ KINDS: Final = {
     "transcribed": "call.completed",
     "completed": "call.completed",
     "failed": "call.failed",
+    "deleted": "call.deleted",
 }
 """What its events are here."""
-NEVER: Final = frozenset({"account.insufficient_balance", *(f"{noun}.deleted" for noun in NOUNS)})
-"""Events that may be subscribed to, and are not sent."""
+STATUSES: Final = {"call.started": "processing", "call.completed": "completed", "call.deleted": "deleted"}
+NEVER: Final = frozenset({"account.insufficient_balance"})
+"""Events that may be subscribed to, and are not sent: nobody has a balance here."""
 NAMES: Final = {f"{noun}.{event}": kind for noun in NOUNS for event, kind in KINDS.items()}
 
 
@@ -84,7 +86,7 @@ def _recording(call: Mapping[str, Any], kind: str) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": call["call_id"],
         "identity": call["metadata"].get(IDENTITY),
-        "status": {"call.started": "processing", "call.completed": "completed"}.get(kind, "failed"),
+        "status": STATUSES.get(kind, "failed"),
         "created_at": _unix(call["started_at"]),
     }
     if kind != "call.completed":
