@@ -30,6 +30,11 @@ TRACKS: Final[Mapping[str, str]] = {"caller": "inbound_track", "mixed": "inbound
 """Seen from Twilio: what it receives comes in."""
 BOTH: Final = "both_tracks"
 
+INBOUND, OUTBOUND, LANGUAGE, TRACK = "InboundTrackLabel", "OutboundTrackLabel", "LanguageCode", "Track"
+ACCOUNT: Final = "AccountSid"
+OPTIONS: Final = (INBOUND, OUTBOUND, LANGUAGE, TRACK)
+"""Of an endpoint: what the start of a transcription has said, and its first message says again."""
+
 SID: Final = re.compile(r"CA[0-9a-f]{32}")
 ENGINE: Final = "callbridge"
 FAILED: Final = "32600"
@@ -63,26 +68,36 @@ def fields(delivery: Delivery, endpoint: Endpoint) -> dict[str, str]:
     call_id, named = str(data.get("call_id", "")), str(data.get("carrier_call_id", ""))
     told = {
         "TranscriptionEvent": EVENTS.get(delivery.type, delivery.type),
-        "AccountSid": _sid("AC", endpoint.tenant),
-        "CallSid": named if SID.fullmatch(named) else _sid("CA", call_id),
-        "TranscriptionSid": _sid("GT", f"{endpoint.id} {call_id}"),
+        ACCOUNT: endpoint.options.get(ACCOUNT, _sid("AC", endpoint.tenant)),
+        "CallSid": call_sid(call_id, named),
+        "TranscriptionSid": transcription_sid(endpoint, call_id),
         "Timestamp": str(delivery.payload["timestamp"]),
         "SequenceId": str(data["seq"] if "seq" in data else data.get("last_seq", 0) + 1),
-        **_more(delivery.type, data),
+        **_more(delivery.type, data, endpoint.options),
     }
     return {name: value for name, value in told.items() if value}
 
 
-def _more(kind: str, data: Mapping[str, Any]) -> Mapping[str, str]:
+def call_sid(call_id: str, carrier_call_id: str) -> str:
+    """The carrier's where that has Twilio's form."""
+    return carrier_call_id if SID.fullmatch(carrier_call_id) else _sid("CA", call_id)
+
+
+def transcription_sid(endpoint: Endpoint, call_id: str) -> str:
+    return _sid("GT", f"{endpoint.id} {call_id}")
+
+
+def _more(kind: str, data: Mapping[str, Any], asked: Mapping[str, str]) -> Mapping[str, str]:
     match kind:
         case "call.started":
             tracks = sorted({TRACKS[leg] for leg in data["legs"]})
             return {
                 "TranscriptionEngine": ENGINE,
-                "Name": data["call_id"],
-                "Track": tracks[0] if len(tracks) == 1 else BOTH,
-                "InboundTrackLabel": "caller",
-                "OutboundTrackLabel": "agent",
+                "Name": data.get("name", data["call_id"]),
+                TRACK: asked.get(TRACK, tracks[0] if len(tracks) == 1 else BOTH),
+                INBOUND: asked.get(INBOUND, "caller"),
+                OUTBOUND: asked.get(OUTBOUND, "agent"),
+                LANGUAGE: asked.get(LANGUAGE, ""),
                 "PartialResults": "false",
             }
         case "transcript.final":
