@@ -27,7 +27,7 @@ MARKS: Final = {"good": ("âœ“", "green"), "note": ("!", "yellow"), "fault": ("âœ
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @config_option
 def command(*, as_json: bool, config: Path | None) -> None:
-    """Check weights, engine, database, files, ports and clock; say what to do about each fault.
+    """Check weights, engine, speakers, database, files, ports and clock; say what to do about each fault.
 
     Status 1: there is a fault. Lines with ! are worth knowing, no more.
     """
@@ -61,10 +61,12 @@ def command(*, as_json: bool, config: Path | None) -> None:
 def _checks() -> Mapping[str, Check]:
     from bridge.cli import checkup_machine as machine  # noqa: PLC0415
     from bridge.cli import checkup_parts as parts  # noqa: PLC0415
+    from bridge.cli import checkup_speakers  # noqa: PLC0415
 
     return {
         "weights": parts.weights,
         "engine": parts.engine,
+        "speakers": checkup_speakers.speakers,
         "database": parts.database,
         "access": parts.access,
         "spool": machine.spool,

