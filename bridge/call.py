@@ -28,7 +28,7 @@ from bridge.model.events import (
     CallStarted,
     TurnEvent,
 )
-from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, to_ms
+from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, Samples, to_ms
 from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
 from bridge.model.words import Segment
 from bridge.naming import Known, Naming, nobody_known
@@ -267,6 +267,12 @@ class Call:
     def _turned(self, events: Iterable[TurnEvent]) -> None:
         for event in events:
             self._heard.put_nowait(event)
+
+    def play(self, samples: Samples) -> None:
+        """What a bot says is played to everybody but the agent."""
+        for leg, ear in self._ears.items():
+            if leg is not Leg.AGENT:
+                ear.play(samples)
 
     # -- recogniser → world ----------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from bridge.errors import CapacityError, ConflictError, NotFoundError
 from bridge.line import Line
 from bridge.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_STARTED
 from bridge.model.call_key import CallKey
+from bridge.model.frame import Samples
 from bridge.model.limits import within
 from bridge.model.stream import Leg, StreamItem, StreamStarted
 from bridge.naming import KnownOf, nobody_known
@@ -131,6 +132,11 @@ class Calls:
             self._active.pop(call.key, None)
             CALLS_ACTIVE.set(len(self._active))
             await _stopped(active.listening)
+
+    def play(self, key: CallKey, samples: Samples) -> None:
+        active = self._active.get(key)
+        if active is not None:
+            active.call.play(samples)
 
     def own(self) -> set[CallKey]:
         """The calls that this process has begun and not yet settled."""

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from bridge.audio.leg import LegAudio
 from bridge.model.events import TurnEvent
-from bridge.model.frame import AudioFrame
+from bridge.model.frame import AudioFrame, Samples
 from bridge.model.speech import Speech
 from bridge.model.words import Partial, Segment
 from bridge.naming import Naming
 from bridge.recognise.heard import AllHeard, Concluded, Heard, Supposed
 from bridge.recognise.hearing import Hearing
 from bridge.speech.segmenter import Segmenter
+from bridge.turns.echo import Echo
 from bridge.turns.taking import TurnTaker
 
 
@@ -27,6 +28,8 @@ class Ear:
         self.hearing = hearing
         self._naming = naming
         self._turns = turns
+        self._echo: Echo | None = None
+        """Once something has been played to whoever is heard."""
         self.others: Sequence[Ear] = ()
         """The call's other legs."""
         self.position = 0
@@ -40,7 +43,17 @@ class Ear:
     def hear(self, frame: AudioFrame) -> list[TurnEvent]:
         """A frame, behind the one before it without a hole."""
         self.position = frame.end
+        if self._echo is not None:
+            self._echo.hear(frame)
         return self._offer(self.segmenter.push(frame))
+
+    def play(self, samples: Samples) -> None:
+        """Whoever is heard is played this from now on: its echo is nobody's turn."""
+        if self._turns is None:
+            return
+        if self._echo is None:
+            self._echo = Echo(self.position)
+        self._echo.play(samples)
 
     def cut(self) -> list[TurnEvent]:
         """End speech that is open; the leg goes on."""
@@ -55,6 +68,8 @@ class Ear:
         if self._naming is not None:
             self._naming.offer(speech)
         turns = self._turns
+        if self._echo is not None:
+            speech = self._echo.sift(speech)
         if turns is None or not (speech or turns.open):
             return []
         told = turns.push(speech, self.position, other=any(ear.speaks for ear in self.others))

@@ -535,6 +535,10 @@ class CallTaker(Protocol):
         """
         ...
 
+    def play(self, key: CallKey, samples: Samples) -> None:
+        """What a call's caller is played from now on, if it is in progress: its echo is nobody's turn."""
+        ...
+
     def active(self) -> int:
         """Calls in progress."""
         ...

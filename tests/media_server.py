@@ -13,6 +13,8 @@ from aiohttp.test_utils import TestServer
 from bridge.clock import SystemClock
 from bridge.dialects import Dialect, Frames
 from bridge.errors import BridgeError, CapacityError
+from bridge.model.call_key import CallKey
+from bridge.model.frame import Samples
 from bridge.model.records import ApiKey
 from bridge.model.stream import MediaChunk, StreamItem, StreamStarted, StreamStopped
 from bridge.ports import Clock
@@ -66,6 +68,9 @@ class WritingTaker:
         self.refusal: BridgeError | None = None
         self.pace: Callable[[], Awaitable[None]] | None = None
         self.calls = 0
+
+    def play(self, key: CallKey, samples: Samples) -> None:
+        raise AssertionError("nobody talks back here")
 
     def check_room(self, tenant: str | None = None) -> None:
         if not self.room:

@@ -10,7 +10,7 @@ import itertools
 import math
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,8 +49,12 @@ class _Mark:
 class Playback:
     """One stream's."""
 
-    def __init__(self, reply: Reply, source: MediaFormat) -> None:
-        """Raises UnsupportedMediaError for a source that nothing here decodes."""
+    def __init__(self, reply: Reply, source: MediaFormat, *, played: Callable[[Pcm], None] = lambda _: None) -> None:
+        """`played` is told each frame that is sent, at the line's rate.
+
+        Raises UnsupportedMediaError for a source that nothing here decodes.
+        """
+        self._played = played
         self._reply = reply
         self._source = source
         self._line = reply.media_format
@@ -164,6 +168,7 @@ class Playback:
                 break
             else:
                 sent.append(self._reply.audio(self._encode(item)))
+                self._played(item)
                 self._free_at += self._reply.frame_ms / 1000
                 self._frames -= 1
             self._queue.popleft()

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 
+import numpy as np
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from pydantic import Field
 
 from bridge.calls import CALL_ID
 from bridge.errors import BridgeError, ConflictError, InvalidRequestError, SlowReaderError
+from bridge.model.call_key import CallKey
 from bridge.model.events import TurnStarted
+from bridge.model.frame import SAMPLE_RATE
 from bridge.model.records import CallRecord
 from bridge.model.stream import Encoding, Leg, MediaFormat
 from bridge.pulse import Pulse
@@ -31,6 +34,8 @@ from bridge.web.route import Answer, Ask, Incoming, Nothing, Route
 from bridge.web.rtp_calls import RTP_CALLS
 from bridge.web.way_back import WayBack
 from bridge.web.whip import SESSIONS
+from callcodecs.decoder import Pcm
+from callcodecs.resample import Resampler
 
 log = structlog.get_logger(__name__)
 
@@ -68,10 +73,10 @@ async def talk(ask: Ask[Talk, Nothing]) -> web.StreamResponse:
     if line.talker is not None:
         raise ConflictError("somebody talks on this call already")
     source = MediaFormat(encoding=ENCODINGS[ask.query.encoding], sample_rate=ask.query.sample_rate)
-    session = _Session(ask, line, reply, Playback(reply, source))
+    session = _Session(ask, call, line, reply, source)
     line.talker = session
     try:
-        return await session.run(call)
+        return await session.run()
     finally:
         line.talker = None
 
@@ -103,19 +108,25 @@ def _is_of(line: WayBack, call: CallRecord) -> bool:
 class _Session:
     """One bot and one call."""
 
-    def __init__(self, ask: Ask[Talk, Nothing], way_back: WayBack, reply: Reply, playback: Playback) -> None:
+    def __init__(
+        self, ask: Ask[Talk, Nothing], call: CallRecord, way_back: WayBack, reply: Reply, source: MediaFormat
+    ) -> None:
+        """Raises UnsupportedMediaError for a source that nothing here decodes."""
         self._ask = ask
+        self._call = call
         self._clock = ask.context.clock
         self._line = way_back
         self._reply = reply
-        self._playback = playback
+        self._playback = Playback(reply, source, played=self._played)
+        rate = reply.media_format.sample_rate
+        self._resampler = None if rate == SAMPLE_RATE else Resampler(rate, SAMPLE_RATE)
         self._news = Pulse()
         self._socket = web.WebSocketResponse(heartbeat=KEEP_ALIVE_S, timeout=FAREWELL_S, max_msg_size=MAX_MESSAGE)
         self._telling: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MOST_UNTOLD)
         self._deaf = asyncio.Event()
         """The bot does not read what it is told."""
 
-    async def run(self, call: CallRecord) -> web.WebSocketResponse:
+    async def run(self) -> web.WebSocketResponse:
         """Until the bot leaves, or the call ends."""
         await self._socket.prepare(self._ask.request)
         line = self._reply.media_format
@@ -123,7 +134,7 @@ class _Session:
         ends = [self._line.over(), self._ask.context.closing.wait(), self._cut_off_the_deaf()]
         stories = [self._read(), self._play(), self._answer(), *ends]
         if self._ask.query.barge_in == "clear":
-            stories.append(self._give_way(call))
+            stories.append(self._give_way())
         code, reason = WSCloseCode.OK, b"the call is over"
         try:
             await first_of(*stories)
@@ -206,8 +217,16 @@ class _Session:
             await self._line.say(messages)
         self._told(done)
 
-    async def _give_way(self, call: CallRecord) -> None:
+    def _played(self, frame: Pcm) -> None:
+        """The call is told, so that it knows an echo."""
+        samples = frame.astype(np.float32) / np.float32(32768)
+        if self._resampler is not None:
+            samples = self._resampler.push(samples)
+        self._ask.context.calls.play(CallKey(self._call.tenant, self._call.call_id), samples)
+
+    async def _give_way(self) -> None:
         """Who begins to speak over what is played is not spoken over."""
+        call = self._call
         events = self._ask.context.feed.call(call.tenant, call.call_id, after=call.last_seq)
         async for event in events:
             if not isinstance(event.body, TurnStarted) or event.body.leg is Leg.AGENT:

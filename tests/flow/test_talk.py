@@ -41,6 +41,14 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         yield running
 
 
+ULAW = TwilioSide.media_format
+
+
+def _tones(*numbers: int) -> np.ndarray:
+    gap = np.zeros(LINE_RATE // 8)
+    return np.concatenate([part for number in numbers for part in (_tone(number), gap)])
+
+
 class Caller:
     """Twilio's end of a stream, by hand."""
 
@@ -152,6 +160,24 @@ async def test_who_speaks_over_the_bot_is_not_spoken_over(server: RealServer) ->
             await caller.say(frame[Leg.CALLER])
         while (await caller.next())["event"] != "clear":
             pass
+        assert await told(bot) == {"type": "cleared", "reason": "barge_in"}
+
+
+async def test_the_bots_own_echo_does_not_stop_it(server: RealServer) -> None:
+    """What comes back of its words, softer, is nobody's turn; a voice over them stops it."""
+    sentence = encode(CallAudio({Leg.CALLER: (_tones(4, 5, 6) * 32767).astype(np.int16)}, LINE_RATE), ULAW)
+    voice = encode(CallAudio({Leg.CALLER: (_tone(9) * 32767).astype(np.int16)}, LINE_RATE), ULAW)
+    async with calling(server) as caller, talking(server, encoding="mulaw", barge_in="clear") as bot:
+        await bot.send_bytes(b"".join(frame[Leg.CALLER] for frame in sentence.frames))
+        await bot.send_json({"type": "mark", "name": "said"})
+        for _ in sentence.frames:
+            heard = g711.decode_ulaw(await caller.hear(160))
+            await caller.say(g711.encode_ulaw((heard * 0.4).astype(np.int16)))
+        await caller.give_back((await caller.next())["mark"]["name"])
+        assert await told(bot) == {"type": "mark", "name": "said", "state": "played"}
+        await bot.send_bytes(bytes(80_000))
+        for frame in voice.frames:
+            await caller.say(frame[Leg.CALLER])
         assert await told(bot) == {"type": "cleared", "reason": "barge_in"}
 
 
