@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any, Final
 
 from aiohttp import web
@@ -85,7 +86,7 @@ def application(opening: Opening) -> web.Application:
     app.on_response_prepare.append(shut_doors)
     app.on_shutdown.append(leave)
     app[RTP_CALLS] = RtpCalls()
-    app[pages.DOCUMENT] = json.dumps(document(TABLE), ensure_ascii=False)
+    app[pages.DOCUMENT] = _document()
     app.router.add_routes(route.as_aiohttp() for route in TABLE)
     app[audiosocket.ANNOUNCEMENTS] = audiosocket.Announcements()
     media.add_routes(app)
@@ -93,6 +94,12 @@ def application(opening: Opening) -> web.Application:
     voice.add_routes(app)
     app.router.add_static("/static", pages.STATIC)
     return app
+
+
+@cache
+def _document() -> str:
+    """The tables stay as they are: it is written once a process."""
+    return json.dumps(document(TABLE), ensure_ascii=False)
 
 
 @asynccontextmanager
