@@ -11,6 +11,7 @@ from bridge.ports import Store
 from bridge.store.cipher import Cipher
 from bridge.store.sql import open_store
 from tests.clock import VirtualClock
+from tests.databases import lay_tables
 
 pytest_plugins = ("tests.features",)
 
@@ -23,6 +24,7 @@ def clock() -> VirtualClock:
 @pytest.fixture
 async def sqlite_store(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Store]:
     """A store of its own, in a file that goes with the test."""
+    lay_tables(tmp_path / "callbridge.db")
     store = await open_store(f"sqlite:///{tmp_path}/callbridge.db", Cipher(["test key"]), clock)
     yield store
     await store.close()

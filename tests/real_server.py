@@ -19,6 +19,7 @@ from bridge.app import build
 from bridge.clock import SystemClock
 from bridge.settings import Settings
 from bridge.web.context import CONTEXT, Context
+from tests.databases import lay_tables
 from tests.tones import ToneEngine, tone_segmenter
 
 KEY = "cbk_the-key-of-the-tests"
@@ -66,6 +67,8 @@ async def real_server(
             **given,
         }
     )
+    if "database_url" not in given:
+        lay_tables(folder / "callbridge.db")
     app = build(settings, SystemClock(), engine or ToneEngine())
     async with TestServer(app, host="127.0.0.1", port=port, shutdown_timeout=1) as server:
         url = str(server.make_url("")).rstrip("/")

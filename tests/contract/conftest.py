@@ -15,6 +15,7 @@ from bridge.ports import Store
 from bridge.store.cipher import Cipher
 from bridge.store.sql import open_store
 from tests.clock import VirtualClock
+from tests.databases import lay_tables
 
 POSTGRES = os.environ.get("CALLBRIDGE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")
 
@@ -51,7 +52,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-async def store(database_url: str, clock: VirtualClock) -> AsyncIterator[Store]:
+async def store(database_url: str, tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Store]:
+    if database_url.startswith("sqlite"):
+        lay_tables(tmp_path / "callbridge.db")
     opened = await open_store(database_url, Cipher(["test key"]), clock)
     yield opened
     await opened.close()
