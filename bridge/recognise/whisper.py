@@ -147,7 +147,9 @@ class Whisper:
         return clock() - began
 
     def plan(self, job: DecodeJob) -> Plan:
-        """How `job` will be decoded. Cheap; raises EngineError when its samples do not fit a window."""
+        """How `job` will be decoded. Cheap; raises EngineError when its samples fit no window, or for a language that
+        the model does not know.
+        """
         if len(job.samples) > FULL_WINDOW_S * SAMPLE_RATE:
             raise EngineError(f"{len(job.samples) / SAMPLE_RATE:.1f} s of speech do not fit one window")
         texts = self._tokenizer(job.language or "en")
@@ -190,9 +192,13 @@ class Whisper:
 
     def _tokenizer(self, language: str) -> Tokenizer:
         if language not in self._tokenizers:
-            self._tokenizers[language] = Tokenizer(
-                self._texts, self.multilingual, task="transcribe", language=language if self.multilingual else "en"
-            )
+            spoken = language if self.multilingual else "en"
+            try:
+                self._tokenizers[language] = Tokenizer(
+                    self._texts, self.multilingual, task="transcribe", language=spoken
+                )
+            except ValueError as error:
+                raise EngineError(f"the model knows no language {language!r}") from error
         return self._tokenizers[language]
 
     def _encode(self, plan: Plan, seconds: int) -> Any:

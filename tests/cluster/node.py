@@ -1,4 +1,6 @@
-"""`callbridge serve` with tones for speech, and leases that run out in a moment: `python -m tests.cluster.node`."""
+"""`callbridge serve` with tones for speech, and with leases that run out in a moment where a test says so: `python -m
+tests.cluster.node`. Where the settings name a recogniser elsewhere, it is that which reads the tones.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,6 @@ from bridge.clock import SystemClock
 from bridge.settings import load
 from tests.tones import ToneEngine, tone_segmenter
 
-LEASE_S = 1.5
-
 
 async def _ready(*_: Any) -> None: ...
 
@@ -21,11 +21,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--host")
     arguments.add_argument("--port", type=int)
-    settings = load(**vars(arguments.parse_args()))
+    arguments.add_argument("--lease", type=float)
+    given = arguments.parse_args()
+    settings = load(host=given.host, port=given.port)
     logs.setup(settings)
-    node.LEASE_S, node.BEAT_S, recovery.LOOK_AT_OTHERS_S = LEASE_S, LEASE_S / 5, LEASE_S / 5  # type: ignore[misc]
+    if (lease_s := given.lease) is not None:
+        node.LEASE_S, node.BEAT_S, recovery.LOOK_AT_OTHERS_S = lease_s, lease_s / 5, lease_s / 5  # type: ignore[misc]
     call.Segmenter = tone_segmenter  # type: ignore[misc, assignment]
-    asyncio.run(app.serve(settings, SystemClock(), ready=_ready, engine=ToneEngine()))
+    engine = ToneEngine() if settings.engine == "local" else None
+    asyncio.run(app.serve(settings, SystemClock(), ready=_ready, engine=engine))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ from tests.tones import SCRIPT
 
 WHOLE: Final = "CLUSTER" in os.environ
 """`make cluster-test`: three servers and eight calls; otherwise as few as show it."""
+LEASE_S: Final = 1.5
+"""Of the servers of these tests: others take up their calls soon."""
+NODE: Final = ("-m", "tests.cluster.node")
 PATIENCE_S: Final = 60.0
 NUMBERS: Final = count(1)
 
@@ -73,7 +76,7 @@ async def running(
     database: str,
     events: str,
     count: int = 3 if WHOLE else 2,
-    command: Sequence[str] = ("-m", "tests.cluster.node"),
+    command: Sequence[str] = (*NODE, "--lease", str(LEASE_S)),
     **more: str,
 ) -> AsyncIterator[Nodes]:
     """`count` servers over one PostgreSQL and one Redis, each ready for calls. `more` are settings."""

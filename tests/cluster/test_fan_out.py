@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +27,7 @@ JOINED_WITHIN_S: Final = 2 + SUBSCRIBERS // 150
 
 
 @pytest.mark.skipif(not WHOLE, reason="takes half a minute: `make cluster-test` runs it")
-async def test_many_subscribers_of_one_call(
-    nodes: Nodes, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_many_subscribers_of_one_call(nodes: Nodes, capsys: pytest.CaptureFixture[str]) -> None:
     """Half at its own server, half at another. How soon is printed with what each process worked for it: two cores
     that readers and servers share say as much of themselves.
     """
@@ -58,7 +55,6 @@ async def test_many_subscribers_of_one_call(
         p50, p95, most = np.percentile(told["late_ms"], [50, 95, 100])
         port, transport = kind.split()
         name = f"{len(told['seqs'])} by {transport} at the {'own' if int(port) == servers[0].port else 'other'} server"
-        record_property(f"{name} p95_ms", p95)
         lines.append(f"{name}: finals after {p50:.0f} ms p50, {p95:.0f} p95, {most:.0f} at most")
     worked = f"own server {spent[0]:.1f} s of a core, other {spent[1]:.1f}, readers {seen['cpu_s']:.1f}"
     with capsys.disabled():

@@ -11,8 +11,7 @@ from typing import Final
 import pytest
 
 from bridge.carrier.audio import EncodedAudio
-from tests.cluster.node import LEASE_S
-from tests.cluster.nodes import WHOLE, Nodes, follow, said_by, words
+from tests.cluster.nodes import LEASE_S, WHOLE, Nodes, follow, said_by, words
 
 CALLS: Final = 8 if WHOLE else 2
 KILLED_AFTER_S: Final = 5.0 if WHOLE else 3.0
@@ -23,7 +22,10 @@ UNSAFE_MS: Final = 350
 """What may not have reached the disk; see the chaos tests."""
 
 
-async def test_a_server_is_killed_in_the_middle_of_its_calls(nodes: Nodes, audio: EncodedAudio) -> None:
+@pytest.mark.parametrize("nodes", [None if WHOLE else LEASE_S], indirect=True, ids=["lease"])
+async def test_a_server_is_killed_in_the_middle_of_its_calls(
+    nodes: Nodes, audio: EncodedAudio, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Others end each truly and once, soon, with all it said; who followed it at another server misses nothing; and
     each customer gets one webhook.
     """
@@ -34,18 +36,23 @@ async def test_a_server_is_killed_in_the_middle_of_its_calls(nodes: Nodes, audio
     a.signal(signal.SIGKILL)
     killed_at = time.monotonic()
     seen = await asyncio.gather(*following)
+    took_s: list[float] = []
     for call, (first, second) in zip(calls, zip(seen[::2], seen[1::2], strict=True), strict=True):
         assert [event["seq"] for event in first] == list(range(1, len(first) + 1))
         assert [event["id"] for event in first] == [event["id"] for event in second]
         ends = [event for event in first if event["type"] == "call.ended"]
         assert [end["reason"] for end in ends] == ["recovered"]
-        assert ends[0]["seen"] - killed_at < TAKEN_UP_WITHIN_S
+        took_s.append(ends[0]["seen"] - killed_at)
         heard = words(first)
         assert len(heard) == len(set(heard)), "no final is doubled"
         assert set(heard) >= said_by(nodes.sent_ms(call) - UNSAFE_MS), "and none is lost"
         assert len({told["webhook_id"] for told in await nodes.webhooks(call)}) == 1
         assert await b.get(f"/v1/calls/{call}") == await c.get(f"/v1/calls/{call}")
     assert await asyncio.to_thread(_spooled, nodes) == []
+    if WHOLE:
+        with capsys.disabled():
+            print(f"\nthe calls of a killed server ended {min(took_s):.1f} to {max(took_s):.1f} s later")  # noqa: T201  # what it is run for
+    assert max(took_s) < TAKEN_UP_WITHIN_S
 
 
 def _spooled(nodes: Nodes) -> list[str]:

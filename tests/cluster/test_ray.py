@@ -5,61 +5,42 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-import sys
+import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
+import pytest_asyncio
 
 from bridge.clock import SystemClock
 from bridge.errors import EngineError
 from bridge.model.frame import Samples, from_ms
 from bridge.model.stream import Leg
-from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise.remote import RemoteEngine
+from bridge.ports import Decoded, DecodeJob, Engine, Urgency
+from bridge.recognise.local import open_engine
 from bridge.recordings.file import look
 from bridge.samples import TWO_PARTY
+from bridge.settings import Settings
+from tests.cluster.nodes import WHOLE
+from tests.cluster.ray_cluster import RayCluster, engine_of, ray_cluster
 
 pytestmark = [
     pytest.mark.model,
-    pytest.mark.skipif("CLUSTER" not in os.environ, reason="takes a minute: `make cluster-test` runs it"),
+    pytest.mark.skipif(not WHOLE, reason="takes minutes: `make cluster-test` runs it"),
+    pytest.mark.asyncio(loop_scope="module"),
 ]
 
-READY_WITHIN_S: Final = 180.0
 GREETING_MS: Final = (500, 3600)
 JOBS: Final = 10
+AT_ONCE_S: Final = 20.0
+"""Less than it would be asked again for."""
 
 
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[tuple[RemoteEngine, int]]:
-    """The cluster, and the process that it belongs to."""
-    pytest.importorskip("ray.serve", reason="ray is not installed (the extra `ray`)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path / "ray.log"
-    replicas = ("--cpus", "1", "--min-replicas", "2", "--max-replicas", "2")
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bridge", "deploy-engine", "--port", str(port), *replicas),
-            stdout=output,
-            stderr=output,
-        )
-    opened = RemoteEngine(f"ray://127.0.0.1:{port}", SystemClock())
-    try:
-        async with asyncio.timeout(READY_WITHIN_S):
-            while b"The recogniser answers" not in log.read_bytes():
-                assert process.returncode is None, log.read_text("utf-8")[-2000:]
-                await asyncio.sleep(0.2)
-        await opened.check()
-        yield opened, process.pid
-    finally:
-        await opened.close()
-        if process.returncode is None:
-            process.send_signal(signal.SIGINT)
-        await process.wait()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster() -> AsyncIterator[RayCluster]:
+    async with ray_cluster() as running_cluster:
+        yield running_cluster
 
 
 async def greeting() -> Samples:
@@ -67,52 +48,56 @@ async def greeting() -> Samples:
     return block[Leg.AGENT][slice(*map(from_ms, GREETING_MS))]
 
 
-async def decode(engine: RemoteEngine, samples: Samples, urgency: Urgency = Urgency.FINAL) -> Decoded | None:
+async def decode(engine: Engine, samples: Samples, urgency: Urgency = Urgency.FINAL) -> Decoded | None:
     now = SystemClock().monotonic()
     return await engine.decode(DecodeJob(samples=samples, urgency=urgency, deadline=now + 1, language="en"))
 
 
-def descendants(pid: int) -> dict[int, str]:
-    """Processes under `pid` and what they call themselves."""
-    parents: dict[int, int] = {}
-    names: dict[int, str] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
-            names[int(status.parent.name)] = (status.parent / "cmdline").read_text().replace("\0", " ")
-        except OSError:
-            continue
-    found: dict[int, str] = {}
-    for child in parents:
-        above = child
-        while above in parents and above != pid:
-            above = parents[above]
-        if above == pid:
-            found[child] = names[child]
-    return found
-
-
-async def test_a_replica_is_killed_in_the_middle_of_its_decodes(engine: tuple[RemoteEngine, int]) -> None:
+async def test_a_replica_is_killed_in_the_middle_of_its_decodes(cluster: RayCluster) -> None:
     """Both replicas decode; every final that was under way is answered all the same, with the words that were said."""
-    remote, pid = engine
-    samples = await greeting()
-    once = await decode(remote, samples)
-    assert once is not None
-    assert "good morning" in once.text.lower()
-    decoding = [asyncio.create_task(decode(remote, samples)) for _ in range(JOBS)]
-    await asyncio.sleep(0.5)
-    assert len(remote._loads) <= 2
-    replicas = [child for child, name in descendants(pid).items() if "ServeReplica" in name]
-    assert len(replicas) == 2
-    os.kill(replicas[0], signal.SIGKILL)
-    found = await asyncio.gather(*decoding)
-    assert [decoded.text for decoded in found if decoded is not None] == [once.text] * JOBS
-    assert remote.fault is None
+    async with engine_of(cluster) as remote:
+        samples = await greeting()
+        once = await decode(remote, samples)
+        assert once is not None
+        assert "good morning" in once.text.lower()
+        decoding = [asyncio.create_task(decode(remote, samples)) for _ in range(JOBS)]
+        await asyncio.sleep(0.5)
+        replicas = cluster.replicas()
+        assert len(replicas) == 2
+        os.kill(replicas[0], signal.SIGKILL)
+        found = await asyncio.gather(*decoding)
+        assert [decoded.text for decoded in found if decoded is not None] == [once.text] * JOBS
+        assert remote.fault is None
 
 
-async def test_what_cannot_be_decoded_is_said(engine: tuple[RemoteEngine, int]) -> None:
+async def test_what_cannot_be_decoded_is_said(cluster: RayCluster) -> None:
     """A replica's fault comes back as ours, at once."""
-    remote, _ = engine
     job = DecodeJob(samples=await greeting(), urgency=Urgency.FINAL, deadline=0.0, language="nonsense")
-    with pytest.raises(EngineError):
-        await remote.decode(job)
+    async with engine_of(cluster) as remote:
+        async with asyncio.timeout(AT_ONCE_S):
+            with pytest.raises(EngineError, match="nonsense"):
+                await remote.decode(job)
+
+
+async def test_what_the_way_there_and_back_costs(cluster: RayCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """One decode after another, here and there in turn: the same words; how much longer it takes is printed."""
+    samples = await greeting()
+    local = await asyncio.to_thread(open_engine, Settings(), SystemClock(), on_cores=1)
+    took: dict[str, list[float]] = {"here": [], "there": []}
+    try:
+        async with engine_of(cluster) as remote:
+            engines: dict[str, Engine] = {"here": local, "there": remote}
+            texts = set()
+            for _ in range(20):
+                for name, engine in engines.items():
+                    began = time.perf_counter()
+                    decoded = await decode(engine, samples)
+                    took[name].append(time.perf_counter() - began)
+                    assert decoded is not None
+                    texts.add(decoded.text)
+    finally:
+        await local.close()
+    assert len(texts) == 1
+    here, there = (np.median(took[name][2:]) * 1000 for name in ("here", "there"))
+    with capsys.disabled():
+        print(f"\na decode takes {here:.0f} ms here and {there:.0f} ms there, at the median")  # noqa: T201  # what it is run for

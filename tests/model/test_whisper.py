@@ -53,6 +53,12 @@ async def test_speech_longer_than_a_window_is_refused(engine: LocalEngine) -> No
         await engine.decode(job(31.0))
 
 
+async def test_a_language_that_the_model_does_not_know_is_refused(engine: LocalEngine) -> None:
+    """In our words, so that a recogniser elsewhere is not asked again for what it can never answer."""
+    with pytest.raises(EngineError, match="nonsense"):
+        await engine.decode(job(language="nonsense"))
+
+
 async def test_forced_text_does_not_come_back(engine: LocalEngine) -> None:
     """What is known of the audio's beginning is the decoder's prefix; the words are those behind it."""
     call = fixture_call("two-party")
