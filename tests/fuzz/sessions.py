@@ -51,7 +51,7 @@ REALTIME: Final = {
 OLDER: Final = {
     "input_audio_format": "g711_ulaw",
     "input_audio_transcription": {"model": "gpt-4o-transcribe", "language": "de"},
-    "turn_detection": None,
+    "turn_detection": {"type": "semantic_vad", "eagerness": "high"},
 }
 RECOGNITION: Final = {
     "message": "StartRecognition",

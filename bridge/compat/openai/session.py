@@ -77,7 +77,7 @@ class Session:
         if noise in inputs:
             changed["noise_reduction"] = inputs[noise]
         if "include" in given:
-            changed["include"] = given["include"] or ()
+            changed["include"] = _list(given["include"] or [], "include")
         return replace(self, **changed)
 
     # -- to the call -----------------------------------------------------------------------------------------------
@@ -144,9 +144,10 @@ def _turns(given: Any) -> Mapping[str, Any] | None:
     asked = _object(given, "turn_detection")
     kind = asked.get("type", "server_vad")
     if kind == "semantic_vad":
-        if (asked.get("eagerness") or "auto") not in PATIENCE_MS:
+        eagerness = asked.get("eagerness") or "auto"
+        if not isinstance(eagerness, str) or eagerness not in PATIENCE_MS:
             raise _wrong("turn_detection.eagerness", f"must be one of {', '.join(PATIENCE_MS)}")
-        return {"type": kind, "eagerness": asked.get("eagerness") or "auto"}
+        return {"type": kind, "eagerness": eagerness}
     if kind != "server_vad":
         raise _wrong("turn_detection.type", "must be server_vad or semantic_vad")
     turns = {name: usual if asked.get(name) is None else asked[name] for name, usual in SERVER_VAD.items()}
@@ -159,6 +160,12 @@ def _turns(given: Any) -> Mapping[str, Any] | None:
 def _object(given: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise _wrong(name, "must be an object")
+    return given
+
+
+def _list(given: Any, name: str) -> Sequence[Any]:
+    if not isinstance(given, list):
+        raise _wrong(name, "must be a list")
     return given
 
 

@@ -63,7 +63,7 @@ def _sound(asked: Mapping[str, Any]) -> Sound:
     kind, encoding, rate = asked.get("type"), asked.get("encoding"), asked.get("sample_rate")
     if kind == "file":
         return ContainerSound(None)
-    if kind != "raw" or encoding not in ENCODINGS:
+    if kind != "raw" or not isinstance(encoding, str) or encoding not in ENCODINGS:
         raise UnsupportedMediaError(f"audio_format must be a file, or raw with one of {', '.join(ENCODINGS)}")
     if not isinstance(rate, int) or not 4000 <= rate <= 192_000:
         raise UnsupportedMediaError("sample_rate must be from 4000 to 192000")

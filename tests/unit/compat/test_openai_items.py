@@ -10,6 +10,7 @@ import pytest
 
 from bridge.compat.openai.items import Items
 from bridge.compat.openai.session import Session
+from bridge.errors import InvalidRequestError
 from bridge.model.events import (
     Body,
     CallEnded,
@@ -130,3 +131,18 @@ def test_what_a_session_asks_for_reaches_the_call() -> None:
     eager = first.updated_flat({"turn_detection": {"type": "semantic_vad", "eagerness": "high"}})
     assert eager.parameters("base")["endpointing_ms"] == "500"
     assert eager.parameters("base")["language"] == "de"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"include": 2**31}, id="include-a-number"),
+        pytest.param({"include": "item"}, id="include-a-word"),
+        pytest.param({"turn_detection": {"type": "semantic_vad", "eagerness": ["high"]}}, id="eagerness-a-list"),
+        pytest.param({"turn_detection": {"type": "semantic_vad", "eagerness": "always"}}, id="eagerness-unknown"),
+    ],
+)
+def test_what_a_session_cannot_be_told(given: dict[str, Any]) -> None:
+    """Whatever JSON a client sends for it, it is told what is wrong."""
+    with pytest.raises(InvalidRequestError):
+        Session().updated_flat(given)

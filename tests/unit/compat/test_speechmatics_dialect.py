@@ -9,7 +9,7 @@ import pytest
 from bridge.compat.dialogue import Begin, Finish, Say
 from bridge.compat.speechmatics.live import SpeechmaticsLive
 from bridge.compat.speechmatics.results import transcript
-from bridge.errors import CapacityError
+from bridge.errors import CapacityError, UnsupportedMediaError
 from bridge.model.words import Word
 
 pytestmark = pytest.mark.surface("speechmatics")
@@ -82,3 +82,12 @@ def test_faults_have_names() -> None:
         assert json.loads(told.text)["type"] == kind
         assert isinstance(finish, Finish)
     assert started().quiet(60.0) == []
+
+
+@pytest.mark.parametrize("encoding", ["mp3", ["pcm_s16le"], None], ids=repr)
+def test_an_encoding_that_is_none(encoding: object) -> None:
+    """It is refused by name, whatever JSON it is."""
+    asked = {"audio_format": {"type": "raw", "encoding": encoding, "sample_rate": 16000}, "transcription_config": {}}
+    live = SpeechmaticsLive(session_id="s1", model="base")
+    with pytest.raises(UnsupportedMediaError):
+        live.receive(json.dumps({"message": "StartRecognition", **asked}))
