@@ -96,6 +96,10 @@ STYLES: Final = {name: style for surface in SURFACES for name, style in surface.
 def add_surfaces(app: web.Application) -> None:
     """Every surface's routes; live sessions hear their last words before the server's other parts go."""
     app[SESSIONS] = {}
+    ours = set(app.router.resources())
     for surface in SURFACES:
         surface.add_routes(app)
+    for resource in [found for found in app.router.resources() if found not in ours]:
+        for route in list(resource):  # some clients end a path with a slash, and follow no redirect
+            app.router.add_route(route.method, f"{resource.canonical}/", route.handler)
     app.on_shutdown.insert(0, leave)

@@ -59,6 +59,7 @@ class CallFilter:
     text: str | None = None
     """Words that must occur in the transcript of an ended call, whole and in any order; without case and accents."""
     carrier_call_id: str | None = None
+    carrier: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,8 @@ def _narrowed(found: Select[Any], tenant: str, wanted: CallFilter, number: Colum
         found = found.where(calls.c.status == wanted.status)
     if wanted.carrier_call_id is not None:
         found = found.where(calls.c.carrier_call_id == wanted.carrier_call_id)
+    if wanted.carrier is not None:
+        found = found.where(calls.c.carrier == wanted.carrier)
     if wanted.started_after is not None:
         found = found.where(number >= first_number(wanted.started_after))
         found = found.where(calls.c.started_at >= wanted.started_after)

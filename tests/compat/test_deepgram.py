@@ -59,6 +59,17 @@ async def test_words(client: Any) -> None:
     assert all(word.speaker is None for word in alternative.words)
 
 
+@pytest.mark.shows("redaction", absent="passed over")
+@pytest.mark.shows("summaries, topics, sentiment", absent="passed over, and left out")
+async def test_what_is_not_built(client: Any) -> None:
+    """It is accepted; nothing is made up for it."""
+    told = await client.listen.v1.media.transcribe_file(
+        request=MONO, summarize="v2", topics=True, intents=True, sentiment=True, redact="pii", filler_words=True
+    )
+    assert told.results.channels[0].alternatives[0].transcript.split() == said_in_turn()
+    assert {"summary", "topics", "intents", "sentiments"}.isdisjoint(told.results.dict(exclude_unset=True))
+
+
 @pytest.mark.shows("channels apart")
 async def test_channels_apart(client: Any) -> None:
     """With multichannel each party has a channel, else there is one with all that was said; diarize changes nothing."""

@@ -13,7 +13,7 @@ import pytest
 from tests.compat.wire import PATIENCE_S, refused, rest, socket
 from tests.real_server import KEY, RealServer
 from tests.recorded import channels, file_of, said_in_turn
-from tests.tones import LINE_RATE, SCRIPT
+from tests.tones import DURATION_MS, LINE_RATE, SCRIPT
 
 neuralspace = pytest.importorskip("neuralspace", reason="the SDK is not installed: pip install neuralspace")
 
@@ -132,7 +132,7 @@ async def test_half_as_many_samples(sdk: Any) -> None:
     assert full(told)[-1]["start_time"] == pytest.approx(SCRIPT[-1][1][0].start_ms / 1000, abs=0.1)
 
 
-@pytest.mark.shows("a file", differs="jobs alone, to be asked for; no lists of them")
+@pytest.mark.shows("a file")
 @pytest.mark.shows("words with times", differs="in jobs alone, as at NeuralSpace")
 async def test_jobs(sdk: Any) -> None:
     """A recording becomes a job that the SDK waits for, then deletes."""
@@ -150,14 +150,36 @@ async def test_jobs(sdk: Any) -> None:
     assert job_id == result["data"]["jobId"]
 
 
-async def test_a_job_can_be_deleted(server: RealServer) -> None:
-    """And is gone."""
-    form = aiohttp.FormData()
-    form.add_field("files", file_of("wav", channels()), filename="monday.wav")
-    job_id = (await server.json("POST", "/api/v1/jobs", data=form))["data"]["jobId"]
+@pytest.mark.shows("recordings kept, listed, deleted")
+async def test_jobs_are_listed_and_deleted(server: RealServer) -> None:
+    """The newest first, by pages; phone calls and streams are none. One that is deleted is gone."""
+
+    async def order() -> str:
+        form = aiohttp.FormData()
+        form.add_field("files", file_of("wav", channels()), filename="monday.wav")
+        found: str = (await server.json("POST", "/api/v1/jobs/", data=form))["data"]["jobId"]
+        return found
+
+    token = (await server.json("GET", "/api/v2/token"))["data"]["token"]
+    async with socket(server, f"{LIVE}/en/{token}/s1", headers={}) as live:
+        await live.send_bytes(MONO[:CUT].tobytes())
+        await live.close()
+    other, job_id = await order(), await order()
+    for one in (other, job_id):
+        await server.context.transcriber.finished("default", one)
+    pages = [(await server.json("GET", f"/api/v2/jobs?page={page}&pageSize=1"))["data"] for page in (1, 2, 3)]
+    assert [[job["jobId"] for job in page["jobs"]] for page in pages] == [[job_id], [other], []]
+    assert {(page["total"], page["pageSize"]) for page in pages} == {(2, 1)}
+    assert (pages[0]["jobs"][0]["status"], pages[0]["jobs"][0]["audioDuration"]) == ("Completed", DURATION_MS / 1000)
     told = await server.json("DELETE", f"/api/v2/jobs/{job_id}")
     assert told["data"] == {"deletedCount": 1}
     assert (await server.json("GET", f"/api/v2/jobs/{job_id}", status=404))["success"] is False
+
+
+@pytest.mark.shows("lists of words kept", absent="`/api/v2/dicts` is no path here")
+async def test_no_dictionaries(server: RealServer) -> None:
+    """There are none to be had."""
+    await server.fault("POST", "/api/v2/dicts", json={"name": "products", "words": ["callbridge"]}, status=404)
 
 
 @pytest.mark.shows("faults in its shape")

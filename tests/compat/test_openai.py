@@ -123,6 +123,23 @@ async def test_streaming(client: Any) -> None:
     assert done.text == TEXT
 
 
+@pytest.mark.shows("translation", absent="`/v1/audio/translations` is no path here")
+async def test_no_translation(client: Any) -> None:
+    """Nobody is told words for another language's. (The SDK's own method warns of its end.)"""
+    with pytest.raises(openai.NotFoundError):
+        await client.post("/audio/translations", cast_to=object, body={"model": "whisper-1"})
+
+
+@pytest.mark.shows("language choice")
+async def test_the_one_language_that_it_can_be(client: Any) -> None:
+    """A list of one is a choice; of several it is found out."""
+    for asked, language in ((["de"], "german"), (["de", "en"], "english")):
+        told = await client.audio.transcriptions.create(
+            model="whisper-1", file=wav(), response_format="verbose_json", extra_body={"languages": asked}
+        )
+        assert told.language == language
+
+
 @pytest.mark.shows("faults in its shape")
 async def test_faults(server: RealServer, client: Any) -> None:
     """The SDK raises what it raises at OpenAI, with what is wrong in it."""

@@ -53,10 +53,17 @@ async def transcribe(server: RealServer) -> AsyncIterator[Any]:
 @pytest.mark.shows("words with times")
 @pytest.mark.shows("utterances")
 @pytest.mark.shows("emotion, age, gender", absent="accepted and left out")
+@pytest.mark.shows("redaction", absent="passed over")
 async def test_a_file(transcribe: Any) -> None:
     """Its words and utterances with times; what is not built is accepted and left out."""
     told = await transcribe(
-        model="pulse", language="en", request=WAV, word_timestamps=True, diarize=False, emotion_detection="true"
+        model="pulse",
+        language="en",
+        request=WAV,
+        word_timestamps=True,
+        diarize=False,
+        emotion_detection="true",
+        redact_pii="true",
     )
     assert (told.status, told.transcription, told.language) == ("success", TEXT, "en")
     assert told.request_id

@@ -23,6 +23,5 @@ async def _live(request: web.Request, context: Context) -> web.StreamResponse:
 
 
 def add_routes(app: web.Application) -> None:
-    for path in ("/v3/ws", "/v3/ws/"):
-        app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
+    app.router.add_get("/v3/ws", shaped(answer_fault, _live), allow_head=False)
     app.router.add_get("/v3/token", shaped(answer_fault, token), allow_head=False)

@@ -33,9 +33,7 @@ async def _turns(request: web.Request, context: Context) -> web.StreamResponse:
 
 
 def add_routes(app: web.Application) -> None:
-    for path in ("/v1/listen", "/v1/listen/"):
-        app.router.add_post(path, shaped(answer_fault, listen))
-        app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
+    app.router.add_post("/v1/listen", shaped(answer_fault, listen))
+    app.router.add_get("/v1/listen", shaped(answer_fault, _live), allow_head=False)
     app.router.add_post("/v1/auth/grant", shaped(answer_fault, grant))
-    for path in ("/v2/listen", "/v2/listen/"):
-        app.router.add_get(path, shaped(answer_fault, _turns), allow_head=False)
+    app.router.add_get("/v2/listen", shaped(answer_fault, _turns), allow_head=False)

@@ -22,6 +22,7 @@ PATHS: Final = (
     "GET /api/v2/languages",
     "GET /api/v2/token",
     "POST /api/v2/jobs",
+    "GET /api/v2/jobs",
     "GET /api/v2/jobs/{job}",
     "DELETE /api/v2/jobs/{job}",
 )
@@ -40,5 +41,6 @@ def add_routes(app: web.Application) -> None:
         router.add_get(f"{prefix}/languages", shaped(answer_fault, languages), allow_head=False)
         router.add_get(f"{prefix}/token", shaped(answer_fault, token), allow_head=False)
         router.add_post(f"{prefix}/jobs", shaped(answer_fault, jobs.create))
+        router.add_get(f"{prefix}/jobs", shaped(answer_fault, jobs.list_jobs), allow_head=False)
         router.add_get(f"{prefix}/jobs/{{job}}", shaped(answer_fault, jobs.get), allow_head=False)
         router.add_delete(f"{prefix}/jobs/{{job}}", shaped(answer_fault, jobs.delete))

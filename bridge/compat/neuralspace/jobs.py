@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.compat.asking import admit
+from bridge.compat.asking import admit, whole
 from bridge.compat.neuralspace.faults import answer
 from bridge.errors import InvalidRequestError
 from bridge.model.call_key import CallKey
-from bridge.model.recordings import Job, JobStatus
+from bridge.model.recordings import CARRIER, Job, JobStatus
+from bridge.model.records import CallFilter, CallStatus
 from bridge.model.words import Segment
 from bridge.web.auth import Scope
 from bridge.web.context import Context
@@ -26,6 +27,13 @@ NAMES: Final[Mapping[JobStatus, str]] = {
     JobStatus.FAILED: "Failed",
 }
 """Its SDK asks until it reads `Completed`."""
+STATUSES: Final[Mapping[CallStatus, JobStatus]] = {
+    CallStatus.IN_PROGRESS: JobStatus.IN_PROGRESS,
+    CallStatus.COMPLETED: JobStatus.COMPLETED,
+    CallStatus.FAILED: JobStatus.FAILED,
+}
+USUAL_PAGE: Final = 20
+LARGEST_PAGE: Final = 100
 
 
 async def create(request: web.Request, context: Context) -> web.StreamResponse:
@@ -49,14 +57,33 @@ async def create(request: web.Request, context: Context) -> web.StreamResponse:
     return answer({"jobId": order.call_id}, "Job created")
 
 
+async def list_jobs(request: web.Request, context: Context) -> web.StreamResponse:
+    """A page of them, the newest first: those that still wait, then those that have begun."""
+    principal = await admit(request, scopes=(Scope.CALLS_READ,))
+    page = whole(request.query, "page", 1, least=0, most=1_000_000)
+    size = whole(request.query, "pageSize", USUAL_PAGE, least=1, most=LARGEST_PAGE)
+    skip = max(0, page - 1) * size
+    waiting = list(context.transcriber.waiting(principal.tenant))
+    shown = waiting[skip : skip + size]
+    begun = await context.store.calls_behind(
+        principal.tenant,
+        CallFilter(carrier=CARRIER),
+        skip=max(0, skip - len(waiting)),
+        limit=size - len(shown),
+    )
+    jobs = [
+        *(_described(order.call_id, order.created_at, JobStatus.QUEUED, None) for order in shown),
+        *(_described(call.call_id, call.started_at, STATUSES[call.status], call.duration_ms) for call in begun.calls),
+    ]
+    total = len(waiting) + begun.total
+    return answer({"jobs": jobs, "total": total, "page": page, "pageSize": size}, "Jobs fetched")
+
+
 async def get(request: web.Request, context: Context) -> web.StreamResponse:
     principal = await admit(request, scopes=(Scope.CALLS_READ,))
     job = await context.transcriber.job(principal.tenant, request.match_info["job"])
-    told: dict[str, Any] = {
-        "jobId": job.call_id,
-        "timestamp": round(1000 * job.created_at),
-        "status": NAMES[job.status],
-        "audioDuration": None if job.duration_ms is None else job.duration_ms / 1000,
+    told = {
+        **_described(job.call_id, job.created_at, job.status, job.duration_ms),
         "messsage": job.error or "",
         "progress": _progress(job),
     }
@@ -72,6 +99,15 @@ async def delete(request: web.Request, context: Context) -> web.StreamResponse:
     job = await context.transcriber.job(principal.tenant, request.match_info["job"])
     await remove_call(context, CallKey(principal.tenant, job.call_id))
     return answer({"deletedCount": 1}, "Job deleted")
+
+
+def _described(job_id: str, created_at: float, status: JobStatus, duration_ms: int | None) -> dict[str, Any]:
+    return {
+        "jobId": job_id,
+        "timestamp": round(1000 * created_at),
+        "status": NAMES[status],
+        "audioDuration": None if duration_ms is None else duration_ms / 1000,
+    }
 
 
 def _config(given: str) -> Mapping[str, Any]:

@@ -22,10 +22,8 @@ PATHS: Final = (
 
 
 def add_routes(app: web.Application) -> None:
-    for path in ("/v1/audio/transcriptions", "/v1/audio/transcriptions/"):
-        app.router.add_post(path, shaped(answer_fault, transcribe))
+    app.router.add_post("/v1/audio/transcriptions", shaped(answer_fault, transcribe))
     app.router.add_get("/v1/models", shaped(answer_fault, models))
-    for path in ("/v1/realtime", "/v1/realtime/"):
-        app.router.add_get(path, shaped(answer_fault, realtime), allow_head=False)
+    app.router.add_get("/v1/realtime", shaped(answer_fault, realtime), allow_head=False)
     app.router.add_post("/v1/realtime/client_secrets", shaped(answer_fault, client_secret))
     app.router.add_post("/v1/realtime/transcription_sessions", shaped(answer_fault, transcription_session))

@@ -64,7 +64,7 @@ async def transcribe(request: web.Request, context: Context) -> web.StreamRespon
             context,
             tenant=principal.tenant,
             name=form.filename,
-            language=fields.get("language"),
+            language=fields.get("language") or _only(listed(fields, "languages")),
             keywords=[*listed(fields, "keywords"), *listed(fields, "prompt", commas=True)],
             diarize=asked.response_format == DIARIZED or None,
         )
@@ -86,6 +86,11 @@ async def models(request: web.Request, context: Context) -> web.StreamResponse:
 def _plain(fields: MultiDict[str]) -> MultiDict[str]:
     """Lists are sent as `name[]` by some clients, as `name` by others."""
     return MultiDict((name.removesuffix("[]"), value) for name, value in fields.items())
+
+
+def _only(languages: Sequence[str]) -> str | None:
+    """The one that it can be; of several it is found out."""
+    return languages[0] if len(languages) == 1 else None
 
 
 def _asked(form: Form, fields: MultiDict[str]) -> Asked:

@@ -36,8 +36,6 @@ async def _live(request: web.Request, context: Context) -> web.StreamResponse:
 
 def add_routes(app: web.Application) -> None:
     for path in (*BOTH, RECORDED):
-        for spelt in (path, f"{path}/"):
-            app.router.add_post(spelt, shaped(answer_fault, get_text))
+        app.router.add_post(path, shaped(answer_fault, get_text))
     for path in (*BOTH, LIVE):
-        for spelt in (path, f"{path}/"):
-            app.router.add_get(spelt, shaped(answer_fault, _live), allow_head=False)
+        app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)

@@ -22,5 +22,4 @@ async def _live(request: web.Request, context: Context) -> web.StreamResponse:
 
 
 def add_routes(app: web.Application) -> None:
-    for path in ("/v2", "/v2/"):
-        app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
+    app.router.add_get("/v2", shaped(answer_fault, _live), allow_head=False)

@@ -27,9 +27,6 @@ async def _live(request: web.Request, context: Context) -> web.StreamResponse:
 
 
 def add_routes(app: web.Application) -> None:
-    for path in (LIVE, f"{LIVE}/"):
-        app.router.add_get(path, shaped(answer_fault, _live), allow_head=False)
-    for path in (PROVIDERS, f"{PROVIDERS}/"):
-        app.router.add_get(path, shaped(answer_fault, providers), allow_head=False)
-    for path in (RECORDED, f"{RECORDED}/"):
-        app.router.add_post(path, shaped(answer_fault, transcribe))
+    app.router.add_get(LIVE, shaped(answer_fault, _live), allow_head=False)
+    app.router.add_get(PROVIDERS, shaped(answer_fault, providers), allow_head=False)
+    app.router.add_post(RECORDED, shaped(answer_fault, transcribe))
