@@ -1,7 +1,10 @@
 """A FastAPI app whose users record in their browser: a token for each, and what they said by webhook.
 
 pip install fastapi uvicorn httpx
-CALLBRIDGE_URL=http://127.0.0.1:8080 CALLBRIDGE_API_KEY=… CALLBRIDGE_WEBHOOK_SECRET=… python examples/fastapi_app.py
+export CALLBRIDGE_URL=http://127.0.0.1:8080 CALLBRIDGE_API_KEY=… CALLBRIDGE_WEBHOOK_SECRET=…
+PYTHONPATH=. python examples/fastapi_app.py
+
+That is from the checkout; elsewhere `pip install 'callbridge[client]'` brings `bridge.client`.
 """
 
 from __future__ import annotations
