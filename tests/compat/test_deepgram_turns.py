@@ -110,6 +110,7 @@ async def test_an_end_that_is_taken_back(server: RealServer) -> None:
     assert end.transcript.startswith(f"{FIRST} {SCRIPT[1][1][0].word}")
 
 
+@pytest.mark.shows("turns", differs="thresholds are given when a stream is opened: `Configure` fails")
 async def test_a_turn_that_the_client_ends(server: RealServer) -> None:
     """It ends at once, marked; what cannot be changed on the way is said; unknown messages do nothing."""
     async with socket(server, QUERY) as live:
