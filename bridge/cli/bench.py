@@ -19,13 +19,15 @@ from bridge.bench.calls import read_folder
 from bridge.bench.child import child_server
 from bridge.bench.compose import Clip, Shape, bundled, clips, compose, one_line
 from bridge.bench.load import Server, run
+from bridge.bench.long_call import long_call, long_table
 from bridge.bench.naming_delay import NamingDelay, naming_delay, naming_of, naming_table
 from bridge.bench.report import accuracy_of, accuracy_table, figures_of, speakers_of, speakers_table, table_of
 from bridge.bench.smart_turn import SmartTurn
-from bridge.bench.speakers import SpeakerModels, score_rttm, score_speakers, speaker_calls
+from bridge.bench.speakers import SpeakerCall, SpeakerModels, score_rttm, score_speakers, speaker_calls
 from bridge.bench.turn_trial import Pause
 from bridge.bench.turns import summary, trial, turns_table
 from bridge.cli import config_option, example
+from bridge.cli.engine import voices_for
 from bridge.clock import SystemClock
 from bridge.errors import SetupError
 from bridge.recognise.local import open_engine
@@ -125,6 +127,7 @@ def command(
     epilog=example(
         "callbridge bench speakers --audio recordings/",
         "callbridge bench speakers --audio recordings/ --rttm what-another-wrote/",
+        "callbridge bench speakers --audio recordings/ --hours 2",
     ),
 )
 @click.option(
@@ -138,15 +141,21 @@ def command(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Score what another diarizer wrote about them, NAME.rttm, instead of ours.",
 )
+@click.option("--hours", type=click.FloatRange(0.01, 24), help="Say each again and again for so long, as one call.")
 @json_option
 @config_option
-def speakers(*, audio: Path, rttm: Path | None, json_file: Path | None, config: Path | None) -> None:
+def speakers(
+    *, audio: Path, rttm: Path | None, hours: float | None, json_file: Path | None, config: Path | None
+) -> None:
     """Diarization error rates through an 8 kHz μ-law line: live, one second later, and when the call is over.
 
     The collar is 0.25 s on either side of a reference boundary. Where two speak at once is scored, and is left out
     under "no overlap"; "overlaps" is how much of it is found, "right" how much of what is found is some.
     """
     calls = speaker_calls(audio)
+    if hours is not None:
+        _long_calls(calls, hours, json_file, config)
+        return
     if rttm is not None:
         rows = [score_rttm(call, rttm) for call in calls]
     else:
@@ -185,6 +194,20 @@ def naming(*, count: int, minutes: float, json_file: Path | None) -> None:
     Console().print(naming_table(delay))
     if json_file is not None:
         json_file.write_text(json.dumps(naming_of(delay), indent=1) + "\n")
+
+
+def _long_calls(calls: Sequence[SpeakerCall], hours: float, json_file: Path | None, config: Path | None) -> None:
+    voices = voices_for(load(config))
+    found = {}
+    try:
+        for call in calls:
+            with Console(stderr=True).status(f"{call.name}, {hours:g} h …"):
+                found[call.name] = asyncio.run(long_call(call, hours, voices, SystemClock()))
+            Console().print(long_table(call.name, found[call.name]))
+    finally:
+        voices.close()
+    if json_file is not None:
+        json_file.write_text(json.dumps({name: asdict(one) for name, one in found.items()}, indent=1) + "\n")
 
 
 def _accuracy(audio: Path | None, kinds: Sequence[str], language: str, json_file: Path | None) -> None:
