@@ -42,6 +42,7 @@ from bridge.recognise.pace import (
     longest,
     partial_interval_s,
 )
+from bridge.recognise.pcm import to_pcm
 from bridge.recognise.settling import Piece, Settling, placed
 from bridge.recognise.tongue import Tongue
 from bridge.recognise.utterance import Utterance
@@ -389,7 +390,7 @@ class Hearing:
         self._tell(segment)
         self._context.add(Said(samples=samples, text=segment.text))
         if self._options.settle:
-            self._settling.add(Piece(segment=segment, start=utterance.start, samples=samples))
+            self._settling.add(Piece(segment=segment, start=utterance.start, pcm=to_pcm(samples)))
 
     def _segment(self, utterance: Utterance, decoded: Decoded) -> Segment:
         start_ms, end_ms = to_ms(utterance.voice), to_ms(utterance.voice_end)

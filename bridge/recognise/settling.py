@@ -19,12 +19,13 @@ from bridge.recognise.context import GAP, joined
 from bridge.recognise.guard import is_invented
 from bridge.recognise.heard import Heard, Revision
 from bridge.recognise.pace import is_busy
+from bridge.recognise.pcm import Pcm16, from_pcm
 from bridge.recognise.window import LONGEST_S
 
 LONGEST: Final = round(LONGEST_S * SAMPLE_RATE)
 
-KEPT: Final = 20
-"""Groups that may wait. When the engine has no room for so long, the oldest stay as their finals are."""
+KEPT: Final = 8
+"""Groups that may wait, 0.9 MB each. When the engine has no room for so long, the oldest stay as their finals are."""
 
 SHRUNK: Final = 0.6
 """A settled text with less than this share of its finals' words has lost speech: the finals stay."""
@@ -38,7 +39,15 @@ class Piece:
 
     segment: Segment
     start: int
-    samples: Samples
+    pcm: Pcm16
+
+    def __len__(self) -> int:
+        """In samples."""
+        return len(self.pcm)
+
+    @property
+    def samples(self) -> Samples:
+        return from_pcm(self.pcm)
 
 
 class Settling:
@@ -59,7 +68,7 @@ class Settling:
 
     def add(self, piece: Piece) -> None:
         """A final has been told."""
-        length = len(piece.samples) + GAP
+        length = len(piece) + GAP
         if self._length + length > LONGEST:
             self._pass_on()
         self._group.append(piece)
@@ -122,7 +131,7 @@ def shared_out(group: Sequence[Piece], decoded: Decoded) -> list[Segment]:
     begin = 0
     words = list(decoded.words)
     for index, piece in enumerate(group):
-        end = begin + len(piece.samples)
+        end = begin + len(piece)
         last = index == len(group) - 1
         mine = [word for word in words if last or (word.start + word.end) // 2 < end + GAP // 2]
         words = words[len(mine) :]

@@ -14,8 +14,7 @@ import numpy as np
 
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodedWord, DecodeJob, Urgency
-
-FULL_SCALE: Final = 32767.0
+from bridge.recognise.pcm import from_pcm, to_pcm
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 """Of a job: two minutes, four times the longest window."""
@@ -29,12 +28,13 @@ def pack_job(job: DecodeJob, now: float) -> bytes:
         "language": job.language,
         "previous_text": job.previous_text,
         "prefix_text": job.prefix_text,
+        "known": job.known,
         "keywords": list(job.keywords),
         "want_words": job.want_words,
         "brisk": job.brisk,
+        "careful": job.careful,
     }
-    pcm = np.clip(np.rint(job.samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE).astype("<i2")
-    return b"\n".join((json.dumps(asked).encode(), pcm.tobytes()))
+    return b"\n".join((json.dumps(asked).encode(), to_pcm(job.samples).tobytes()))
 
 
 def unpack_job(data: bytes, now: float) -> DecodeJob:
@@ -43,15 +43,17 @@ def unpack_job(data: bytes, now: float) -> DecodeJob:
     try:
         asked: dict[str, Any] = json.loads(head)
         return DecodeJob(
-            samples=np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE),
+            samples=from_pcm(np.frombuffer(pcm, "<i2")),
             urgency=Urgency(asked["urgency"]),
             deadline=now + float(asked["due_in_s"]),
             language=asked["language"],
             previous_text=asked["previous_text"],
             prefix_text=asked["prefix_text"],
+            known=asked["known"],
             keywords=tuple(asked["keywords"]),
             want_words=asked["want_words"],
             brisk=asked["brisk"],
+            careful=asked["careful"],
         )
     except (ValueError, LookupError, TypeError) as error:
         raise EngineError(f"not a decode job: {error!r}") from error

@@ -13,6 +13,7 @@ from bridge.model.words import Segment
 from bridge.recognise.context import GAP
 from bridge.recognise.hearing import CUT_WITHIN
 from bridge.recognise.pace import LONGEST
+from bridge.recognise.pcm import to_pcm
 from bridge.recognise.settling import LONGEST as LONGEST_WINDOW
 from bridge.recognise.settling import Piece
 from bridge.recognise.utterance import Utterance
@@ -92,7 +93,7 @@ class Cutter:
 
     def _add(self, utterance: Utterance) -> Iterator[Window]:
         piece = self._piece(utterance)
-        length = len(piece.samples) + GAP
+        length = len(piece) + GAP
         if self._length + length > LONGEST_WINDOW:
             yield from self._pass_on()
         self._pieces.append(piece)
@@ -109,7 +110,7 @@ class Cutter:
             language="",
             confidence=0,
         )
-        return Piece(segment=segment, start=utterance.start, samples=utterance.spoken())
+        return Piece(segment=segment, start=utterance.start, pcm=to_pcm(utterance.spoken()))
 
     def _pass_on(self) -> Iterator[Window]:
         if self._pieces:

@@ -264,7 +264,7 @@ class _Work:
         if len(pieces) > 1:
             worded = {segment.segment for segment in said}
             for piece in pieces:
-                if piece.segment.segment not in worded and len(piece.samples) >= ALONE:
+                if piece.segment.segment not in worded and len(piece) >= ALONE:
                     await self._put_into_words(work, [piece], tongue)
         elif decoded is None:
             [lost] = pieces

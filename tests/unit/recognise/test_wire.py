@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -16,9 +18,11 @@ JOB = DecodeJob(
     language="de",
     previous_text="vorher: \n„ja“",
     prefix_text="guten",
+    known=4_000,
     keywords=("Straße", "A/B"),
     want_words=True,
     brisk=True,
+    careful=True,
 )
 
 
@@ -28,8 +32,10 @@ def test_a_job_comes_through_whole() -> None:
     assert read.deadline == pytest.approx(12.0)
     assert np.abs(read.samples - JOB.samples).max() <= 1 / 32767
     assert read.samples.dtype == np.float32
-    fields = ("urgency", "language", "previous_text", "prefix_text", "keywords", "want_words", "brisk")
-    assert [getattr(read, name) for name in fields] == [getattr(JOB, name) for name in fields]
+    asked = {field.name for field in fields(DecodeJob)} - {"samples", "deadline"}
+    usual = {field.name: field.default for field in fields(DecodeJob)}
+    assert [name for name in asked if getattr(JOB, name) == usual[name]] == [], "says nothing"
+    assert {name: getattr(read, name) for name in asked} == {name: getattr(JOB, name) for name in asked}
 
 
 def test_samples_beyond_full_scale_do_not_wrap() -> None:

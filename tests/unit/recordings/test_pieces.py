@@ -24,7 +24,7 @@ def test_stretches_are_put_together() -> None:
     assert [piece.segment.segment for piece in window.pieces] == [1, 2]
     assert [piece.segment.start_ms for piece in window.pieces] == pytest.approx([1000, 8000], abs=40)
     assert [piece.segment.end_ms for piece in window.pieces] == pytest.approx([3000, 11000], abs=40)
-    assert sum(len(piece.samples) for piece in window.pieces) < 6.2 * SAMPLE_RATE
+    assert sum(len(piece) for piece in window.pieces) < 6.2 * SAMPLE_RATE
 
 
 def test_no_window_is_too_long_for_the_model() -> None:
@@ -33,7 +33,7 @@ def test_no_window_is_too_long_for_the_model() -> None:
     assert [len(window.pieces) for window in windows] == [3, 3, 3, 1]
     assert [piece.segment.segment for window in windows for piece in window.pieces] == list(range(1, 11))
     for window in windows:
-        assert sum(len(piece.samples) for piece in window.pieces) <= LONGEST_S * SAMPLE_RATE
+        assert sum(len(piece) for piece in window.pieces) <= LONGEST_S * SAMPLE_RATE
 
 
 def test_a_speaker_without_a_pause() -> None:
@@ -43,7 +43,7 @@ def test_a_speaker_without_a_pause() -> None:
         samples[round(dip * SAMPLE_RATE) : round((dip + 0.1) * SAMPLE_RATE)] = 0.02
     pieces = [piece for window in cut(samples, block=160000) for piece in window.pieces]
     assert len(pieces) >= 3
-    assert max(len(piece.samples) for piece in pieces) <= LONGEST_S * SAMPLE_RATE
+    assert max(len(piece) for piece in pieces) <= LONGEST_S * SAMPLE_RATE
     assert np.abs(to_ms(pieces[1].start) - 17050) <= 50
     assert np.abs(to_ms(pieces[2].start) - 35550) <= 50
     for before, after in itertools.pairwise(pieces):
