@@ -45,6 +45,7 @@ class Ear:
         self.position = frame.end
         if self._echo is not None:
             self._echo.hear(frame)
+            self.segmenter.alert = self._echo.plays
         return self._offer(self.segmenter.push(frame))
 
     def play(self, samples: Samples) -> None:

@@ -90,6 +90,7 @@ def started(heard: Line, played: Line | None, *, knows_echo: bool = True) -> tup
             echo.play(mouth[at + AHEAD : at + AHEAD + FRAME] if at else mouth[: AHEAD + FRAME])
         frame = AudioFrame(leg=Leg.CALLER, position=at, samples=ear[at : at + FRAME])
         echo.hear(frame)
+        segmenter.alert = echo.plays
         spent += time.process_time() - begun
         speech = segmenter.push(frame)
         begun = time.process_time()
@@ -120,7 +121,8 @@ def measure_echo() -> None:
     print(f"cost: {np.mean(costs):.2f} ms per 20 ms while an echo comes")
 
 
-def measure_barge_in(softer_db: float | None) -> None:
+def measure_barge_in(softer_db: float | None, *, plays: bool = True) -> None:
+    """`softer_db`: of the echo; None: none comes."""
     chance = np.random.default_rng(2)
     delays, missed, false, talks = [], 0, 0, bots()
     for number, voice in enumerate(utterances()):
@@ -129,19 +131,21 @@ def measure_barge_in(softer_db: float | None) -> None:
         echo = np.zeros(len(bot)) if softer_db is None else echo_of(bot, chance.uniform(0, 0.5), softer_db)
         heard = echo + chance.normal(0, NOISE, len(bot))
         heard[at : at + len(voice)] += voice[: len(heard) - at]
-        told, _ = started(heard, None if softer_db is None else bot)
+        told, _ = started(heard, bot if plays else None)
         late = [1000 * (moment - at / LINE) for moment in told if moment >= at / LINE]
         false += len(told) - len(late)
         if late:
             delays.append(late[0])
         else:
             missed += 1
-    where = "nothing is played" if softer_db is None else f"echo at −{softer_db} dB"
+    echoes = "no echo" if softer_db is None else f"echo at −{softer_db} dB"
+    where = echoes if plays else "nothing is played"
     spread = f"median {np.median(delays):.0f} ms, p95 {np.percentile(delays, 95):.0f} ms"
     print(f"{where}: {len(delays) + missed} voices, {spread}, {missed} missed, {false} turns before the voice")
 
 
 if __name__ == "__main__":
     measure_echo()
+    measure_barge_in(None, plays=False)
     for level in (None, *LEVELS):
         measure_barge_in(level)

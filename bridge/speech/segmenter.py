@@ -44,6 +44,12 @@ TOGETHER: Final = 4
 again. As soon as the gate shuts, or while nobody speaks, nothing waits."""
 
 
+HISS: Final = np.random.default_rng(0).normal(0, 0.001, (31, WINDOW)).astype(np.float32)
+"""60 dB below full scale, as wide as the model hears. A telephone leaves the upper half of that empty, and there Silero
+hesitates: a voice out of silence is found 81 ms (p95 126) behind its first sound with it, 105 ms (p95 375) without.
+"""
+
+
 class _State(Enum):
     QUIET = auto()
     SPEAKING = auto()
@@ -57,6 +63,8 @@ class Segmenter:
         self._options = options
         self._model = model or Silero()
         self._gate = gate or Gate()
+        self.alert = False
+        """Somebody waits for the first sound: `HISS` is put under what is heard."""
         self._framer = Framer(WINDOW)
         self._state = _State.QUIET
         self._position = 0
@@ -126,6 +134,9 @@ class Segmenter:
             self._model.reset()
             if self._pre_roll:
                 self._model.probabilities(np.stack(self._pre_roll))
+        if self.alert:
+            first = self._position // WINDOW
+            windows = windows + HISS[np.arange(first, first + len(windows)) % len(HISS)]
         probabilities = self._model.probabilities(windows)
         if self._shut * WINDOW >= from_ms(1000) and self._state is _State.QUIET:
             self._asleep = True

@@ -72,7 +72,7 @@ class Echo:
         for item in speech:
             if isinstance(item, SpeechBegan | SpeechWentOn):
                 self._paused = False
-                if self._hidden is None and self._may_echo:
+                if self._hidden is None and self.plays:
                     self._hidden, self._loudest, begun = item, 0.0, True
             elif isinstance(item, SpeechPaused):
                 self._paused = True
@@ -88,7 +88,8 @@ class Echo:
         return list(speech) if begun else [*kept, later]
 
     @property
-    def _may_echo(self) -> bool:
+    def plays(self) -> bool:
+        """Whether something is played, or was until a moment ago."""
         return self._end > self._position - WINDOW - LONGEST
 
     # -- likeness --------------------------------------------------------------------------------------------------
