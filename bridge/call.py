@@ -29,7 +29,17 @@ from bridge.model.events import (
     TurnEvent,
 )
 from bridge.model.frame import SAMPLE_RATE, AudioFrame, Gap, Samples, to_ms
-from bridge.model.stream import Discarded, DtmfDigit, Flush, Leg, MediaChunk, StreamItem, StreamStarted, StreamStopped
+from bridge.model.stream import (
+    Discarded,
+    DtmfDigit,
+    Flush,
+    Leg,
+    MediaChunk,
+    StreamItem,
+    StreamStarted,
+    StreamStopped,
+    TurnsChanged,
+)
 from bridge.model.words import Segment
 from bridge.naming import Known, Naming, nobody_known
 from bridge.ports import Clock, Engine, EventSink, VoiceEncoder
@@ -217,6 +227,9 @@ class Call:
                 self._flush()
                 for ear in self._ears.values():
                     await ear.room()
+            case TurnsChanged(parameters=parameters):
+                for ear in self._ears.values():
+                    ear.change_turns(parameters)
             case StreamStarted():
                 self._join(item)
             case StreamStopped(reason=reason):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bridge.audio.leg import LegAudio
 from bridge.model.events import TurnEvent
@@ -75,6 +75,11 @@ class Ear:
             return []
         told = turns.push(speech, self.position, other=any(ear.speaks for ear in self.others))
         return told + self.cut() if turns.cuts else told
+
+    def change_turns(self, parameters: Mapping[str, str]) -> None:
+        """How its turns are decided, where there are any."""
+        if self._turns is not None:
+            self._turns.change(parameters)
 
     async def room(self) -> None:
         """Returns when there is room for more: at once, unless too much has not been put into words."""

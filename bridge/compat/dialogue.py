@@ -35,6 +35,14 @@ class Finalise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTurns:
+    """Turns are decided otherwise from here on."""
+
+    parameters: Mapping[str, str]
+    """`eot_threshold`, `eager_eot_threshold`, `eot_timeout_ms`: what is left out stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
     """No more comes: what is held is told, then `call.ended`, and the socket is closed with `code`."""
 
@@ -49,7 +57,7 @@ class Say:
     text: str
 
 
-Wish: TypeAlias = Begin | Hear | Finalise | Finish | Say
+Wish: TypeAlias = Begin | Hear | Finalise | ChangeTurns | Finish | Say
 
 
 class Dialect(Protocol):

@@ -15,12 +15,12 @@ from typing import Final
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bridge.compat.dialogue import Begin, Dialect, Finalise, Finish, Hear, Say, Wish
+from bridge.compat.dialogue import Begin, ChangeTurns, Dialect, Finalise, Finish, Hear, Say, Wish
 from bridge.compat.sound import Sound
 from bridge.errors import BridgeError, CapacityError, CarrierError, CarrierProtocolError
 from bridge.metrics import CALLS_REFUSED, MEDIA_ERRORS
 from bridge.model.events import CallEnded
-from bridge.model.stream import Encoding, Flush, MediaChunk, StreamItem, StreamStarted, StreamStopped
+from bridge.model.stream import Encoding, Flush, MediaChunk, StreamItem, StreamStarted, StreamStopped, TurnsChanged
 from bridge.web.context import Context
 from callcodecs.opus import OpusDecoder
 
@@ -188,6 +188,8 @@ class LiveSession:
                     if not within_audio:
                         await self._sound.drain()
                     await self._items.put(Flush())
+                case ChangeTurns(parameters=parameters) if self._sound is not None:
+                    await self._items.put(TurnsChanged(parameters=parameters))
                 case Begin():
                     await self._begin(wish)
                 case Finish():

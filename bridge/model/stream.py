@@ -106,6 +106,14 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnsChanged:
+    """The sender wants turns decided otherwise from here on."""
+
+    parameters: Mapping[str, str]
+    """Those of a stream's start that say how: what is left out stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStopped:
     """The carrier has said that the call is over. Media may still follow; it counts, as long as the socket lives."""
 
@@ -114,4 +122,14 @@ class StreamStopped:
     """Nobody said so: the line is dead, and the carrier may come back on another."""
 
 
-StreamItem = StreamStarted | MediaChunk | DtmfDigit | MarkReached | PlaybackHeld | Discarded | Flush | StreamStopped
+StreamItem = (
+    StreamStarted
+    | MediaChunk
+    | DtmfDigit
+    | MarkReached
+    | PlaybackHeld
+    | Discarded
+    | Flush
+    | TurnsChanged
+    | StreamStopped
+)

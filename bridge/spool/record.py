@@ -33,6 +33,7 @@ from bridge.model.stream import (
     StreamItem,
     StreamStarted,
     StreamStopped,
+    TurnsChanged,
 )
 
 MAGIC: Final = b"callbridge spool 1\n"
@@ -56,6 +57,7 @@ _KINDS: Final[dict[int, type[StreamItem]]] = {
     5: StreamStopped,
     6: Flush,
     7: PlaybackHeld,
+    8: TurnsChanged,
 }
 _KIND_NUMBERS: Final = {kind: number for number, kind in _KINDS.items()}
 

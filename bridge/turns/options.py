@@ -43,7 +43,11 @@ def turn_options(parameters: Mapping[str, str]) -> TurnOptions | None:
     preset = parameters.get("turns", "").strip().lower()
     if preset == "off":
         return None
-    usual = PRESETS.get(preset, PRESETS["captions"])
+    return changed(PRESETS.get(preset, PRESETS["captions"]), parameters)
+
+
+def changed(usual: TurnOptions, parameters: Mapping[str, str]) -> TurnOptions:
+    """With what `parameters` say, within its limits."""
     threshold = within(parameters.get("eot_threshold"), LEAST_THRESHOLD, MOST_THRESHOLD) or usual.threshold
     asked = within(parameters.get("eager_eot_threshold"), LEAST_THRESHOLD, MOST_THRESHOLD) or usual.eager_threshold
     timeout_ms = within(parameters.get("eot_timeout_ms"), LEAST_TIMEOUT_MS, MOST_TIMEOUT_MS) or usual.timeout_ms

@@ -11,7 +11,7 @@ recogniser. What is said while the other party speaks is a turn only once it is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,7 +21,7 @@ from bridge.model.events import TurnEagerEnded, TurnEnded, TurnEvent, TurnResume
 from bridge.model.frame import SAMPLE_RATE, Samples, from_ms, to_ms
 from bridge.model.speech import Speech, SpeechAudio, SpeechBegan, SpeechOver, SpeechPaused, SpeechWentOn
 from bridge.model.stream import Leg
-from bridge.turns.options import TurnOptions
+from bridge.turns.options import TurnOptions, changed
 from bridge.turns.prosody import HEARD, Prosody, prosody
 from bridge.turns.text import cues, is_backchannel
 from bridge.turns.weighing import Evidence, main_reason, patience, probability
@@ -105,6 +105,10 @@ class TurnTaker:
     def cuts(self) -> bool:
         """The turn is over and its speech is still open: it should be ended now."""
         return bool(self._closing) and self._turn is None and not self._over
+
+    def change(self, parameters: Mapping[str, str]) -> None:
+        """How turns are decided from here on: as a call's parameters say it."""
+        self._options = changed(self._options, parameters)
 
     # -- voice -----------------------------------------------------------------------------------------------------
 

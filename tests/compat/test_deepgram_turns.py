@@ -110,7 +110,29 @@ async def test_an_end_that_is_taken_back(server: RealServer) -> None:
     assert end.transcript.startswith(f"{FIRST} {SCRIPT[1][1][0].word}")
 
 
-@pytest.mark.shows("turns", differs="thresholds are given when a stream is opened: `Configure` fails")
+@pytest.mark.shows("turns")
+async def test_thresholds_that_change_on_the_way(server: RealServer) -> None:
+    """From then on they count; a change that is none is refused, and changes nothing."""
+    async with session(server, eot_threshold=0.9, keyterm=["callbridge"]) as live:
+        for wrong in (
+            {"thresholds": {"eot_threshold": 7}},
+            {"thresholds": {"eager_eot_threshold": 0.9, "eot_threshold": 0.5}},
+            {"keyterms": ["else"]},
+        ):
+            await live.send_configure({"type": "Configure", **wrong})
+        await live.send_configure({"type": "Configure", "thresholds": {"eot_threshold": 0.5}})
+        told = await told_of(live, MONO)
+    failed = [message for message in told if message.type == "ConfigureFailure"]
+    [changed] = [message for message in told if message.type == "ConfigureSuccess"]
+    assert len(failed) == 3
+    assert (changed.thresholds.eot_threshold, changed.thresholds.eot_timeout_ms) == (0.5, 5000)
+    assert (changed.thresholds.eager_eot_threshold, changed.keyterms) == (None, ["callbridge"])
+    ends = [message for message in told if message.type == "TurnInfo" and message.event == "EndOfTurn"]
+    assert len(ends) == 6
+    assert [message.sequence_id for message in told] == list(range(len(told)))
+
+
+@pytest.mark.shows("turns", differs="keyterms and hints are given when a stream is opened, not by `Configure`")
 async def test_a_turn_that_the_client_ends(server: RealServer) -> None:
     """It ends at once, marked; what cannot be changed on the way is said; unknown messages do nothing."""
     async with socket(server, QUERY) as live:
@@ -122,7 +144,7 @@ async def test_a_turn_that_the_client_ends(server: RealServer) -> None:
         while told[-1].get("event") != "EndOfTurn":
             told.append(await live.receive_json(timeout=PATIENCE_S))
         assert (told[-1]["trigger"], told[-1]["transcript"]) == ("manual", FIRST)
-        await live.send_json({"type": "Configure", "thresholds": {"eot_threshold": 0.8}})
+        await live.send_json({"type": "Configure", "keyterms": ["callbridge"]})
         assert (await live.receive_json(timeout=PATIENCE_S))["type"] == "ConfigureFailure"
         await live.send_bytes(MONO[CUT:].tobytes())
         await live.send_json({"type": "CloseStream"})

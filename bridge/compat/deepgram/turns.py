@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
-from multidict import MultiMapping
+from multidict import MultiDict, MultiMapping
 
 from bridge.compat.asking import admit, listed, number, whole
 from bridge.compat.container import ContainerSound
-from bridge.compat.dialogue import Begin, Finalise, Finish, Hear, Say, Wish
+from bridge.compat.dialogue import Begin, ChangeTurns, Finalise, Finish, Hear, Say, Wish
 from bridge.compat.live import serve
 from bridge.compat.sound import ENCODINGS, RawSound, Sound
 from bridge.errors import BridgeError, CarrierProtocolError, InvalidRequestError
@@ -36,6 +36,9 @@ SCHEMES: Final = ("token", "bearer")
 MODELS: Final = ("flux-general-en", "flux-general-multi")
 CONTAINERS: Final = frozenset({"ogg-opus"})
 
+THRESHOLD, EAGER, TIMEOUT = "eot_threshold", "eager_eot_threshold", "eot_timeout_ms"
+USUAL, USUAL_TIMEOUT = "0.7", "5000"
+
 SILENT_S: Final = 60.0
 """So long without anything, and the session ends: there is no KeepAlive here."""
 
@@ -52,9 +55,15 @@ class DeepgramTurns:
     def __init__(self, query: MultiMapping[str], *, request_id: str, model: str) -> None:
         """Raises InvalidRequestError, UnsupportedMediaError."""
         self._request_id = request_id
-        self._eager = number(query, "eager_eot_threshold", least=0.3, most=0.9) is not None
+        self._thresholds = {THRESHOLD: USUAL, TIMEOUT: USUAL_TIMEOUT, **_thresholds(query)}
+        _check_eager(self._thresholds)
+        self._eager = EAGER in self._thresholds
+        self._keyterms = listed(query, "keyterm")
         self._begin = Begin(
-            sound=_sound(query), carrier=NAME, carrier_call_id=request_id, parameters=_parameters(query, model)
+            sound=_sound(query),
+            carrier=NAME,
+            carrier_call_id=request_id,
+            parameters=_parameters(query, model) | self._thresholds,
         )
         self._sequence = itertools.count()
         self._turn = 0
@@ -77,7 +86,8 @@ class DeepgramTurns:
         if isinstance(message, bytes):
             return [Hear(data=message)] if message else [Finish()]
         try:
-            kind = json.loads(message).get("type")
+            told = json.loads(message)
+            kind = told.get("type")
         except (ValueError, AttributeError):
             raise CarrierProtocolError("a text message that is no JSON object") from None
         match kind:
@@ -87,9 +97,32 @@ class DeepgramTurns:
                 self._forced += 1
                 return [Finalise()]
             case "Configure":
-                why = "thresholds, keyterms and hints are given when the stream is opened"
-                return [self._say("ConfigureFailure", code="CONFIGURE_INTERNAL_ERROR", description=why)]
+                return self._configure(told)
         return []
+
+    def _configure(self, told: Mapping[str, Any]) -> Sequence[Wish]:
+        """Thresholds alone; a change that cannot be made changes nothing."""
+        if any(told.get(name) for name in ("keyterms", "language_hints")):
+            why = "keyterms and hints are given when the stream is opened"
+            return [self._say("ConfigureFailure", code="CONFIGURE_KEYTERMS_NOT_SUPPORTED", description=why)]
+        try:
+            wanted = self._changed(told.get("thresholds") or {})
+        except InvalidRequestError as error:
+            return [self._say("ConfigureFailure", code="CONFIGURE_INTERNAL_ERROR", description=error.message)]
+        self._thresholds = wanted
+        self._eager = EAGER in wanted
+        shown = {name: float(value) for name, value in wanted.items()}
+        told_back = self._say("ConfigureSuccess", thresholds=shown, keyterms=self._keyterms)
+        return [ChangeTurns(parameters=wanted), told_back]
+
+    def _changed(self, given: Any) -> dict[str, str]:
+        """The thresholds that there would be. Raises InvalidRequestError."""
+        if not isinstance(given, Mapping):
+            raise InvalidRequestError("thresholds must be an object")
+        asked = MultiDict({name: str(value) for name, value in given.items() if value is not None})
+        wanted = {**self._thresholds, **_thresholds(asked)}
+        _check_eager(wanted)
+        return wanted
 
     def heard(self, until_ms: int) -> Sequence[Wish]:
         del until_ms
@@ -215,20 +248,24 @@ def _parameters(query: MultiMapping[str], model: str) -> dict[str, str]:
     hints = listed(query, "language_hint")
     hint = hints[0] if len(hints) == 1 else "auto"
     code = language_of("en" if named == MODELS[0] else hint, model)
-    threshold = number(query, "eot_threshold", least=0.5, most=1)
-    eager = number(query, "eager_eot_threshold", least=0.3, most=0.9)
-    if eager is not None and eager > (0.7 if threshold is None else threshold):
-        raise InvalidRequestError("eager_eot_threshold must not be above eot_threshold")
-    found = {
-        "turns": "bot",
-        "eot_threshold": str(0.7 if threshold is None else threshold),
-        "eot_timeout_ms": str(whole(query, "eot_timeout_ms", 5000, least=500, most=60_000)),
-        "keywords": ",".join(listed(query, "keyterm")),
-    }
-    if eager is not None:
-        found["eager_eot_threshold"] = str(eager)
+    found = {"turns": "bot", "keywords": ",".join(listed(query, "keyterm"))}
     if code is not None:
         found["language"] = code
     if "tag" in query:
         found["metadata.tag"] = ",".join(listed(query, "tag"))
     return found
+
+
+def _thresholds(given: MultiMapping[str]) -> dict[str, str]:
+    """Those that are given, as a call's parameters. Raises InvalidRequestError."""
+    threshold = number(given, THRESHOLD, least=0.5, most=1)
+    eager = number(given, EAGER, least=0.3, most=0.9)
+    timeout_ms = whole(given, TIMEOUT, 0, least=500, most=60_000)
+    found = {THRESHOLD: threshold, EAGER: eager, TIMEOUT: timeout_ms or None}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _check_eager(thresholds: Mapping[str, str]) -> None:
+    """Raises InvalidRequestError."""
+    if float(thresholds.get(EAGER, 0)) > float(thresholds[THRESHOLD]):
+        raise InvalidRequestError(f"{EAGER} must not be above {THRESHOLD}")

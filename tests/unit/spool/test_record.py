@@ -22,6 +22,7 @@ from bridge.model.stream import (
     StreamItem,
     StreamStarted,
     StreamStopped,
+    TurnsChanged,
 )
 from bridge.spool.reading import NOT_OURS, read_blocks, read_header
 from bridge.spool.record import Header, block, items_of, items_to_bytes, opening
@@ -46,6 +47,7 @@ ITEMS: list[StreamItem] = [
     DtmfDigit(leg=Leg.CALLER, digit="#"),
     MarkReached(name="welcome"),
     PlaybackHeld(held=True),
+    TurnsChanged(parameters={"eot_threshold": "0.8"}),
     StreamStopped(reason="hangup"),
 ]
 
