@@ -50,6 +50,15 @@ MEDIA_MISSING: Final = Counter(
     "callbridge_media_missing_seconds", "Audio replaced by silence because it never came.", registry=REGISTRY
 )
 
+# -- speakers ------------------------------------------------------------------------------------------------------
+
+NAMING_WAIT: Final = Histogram(
+    "callbridge_naming_wait_seconds",
+    "How long finals waited for the voices in them, of calls whose speakers are told apart.",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+    registry=REGISTRY,
+)
+
 # -- telling -------------------------------------------------------------------------------------------------------
 
 EVENTS: Final = Counter("callbridge_events", "Events published.", ["type"], registry=REGISTRY)

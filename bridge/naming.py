@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import structlog
 
 from bridge.errors import BridgeError
+from bridge.metrics import NAMING_WAIT
 from bridge.model.frame import from_ms
 from bridge.model.likeness import Vector
 from bridge.model.speech import Speech
@@ -143,7 +144,10 @@ class Naming:
             case Partial():
                 self._out.put_nowait(self._diarizer.partial(heard))
             case Segment():
+                began = self._clock.monotonic()
                 await self._caught_up(from_ms(heard.end_ms))
+                if self._live:
+                    NAMING_WAIT.observe(self._clock.monotonic() - began)
                 for piece in self._diarizer.final(heard):
                     self._out.put_nowait(piece)
             case Revision(replaces=replaces, segments=segments):

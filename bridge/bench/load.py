@@ -30,7 +30,7 @@ SETTLED_WITHIN_S: Final = 150.0
 
 CPU: Final = "process_cpu_seconds_total"
 MEMORY: Final = "process_resident_memory_bytes"
-ENGINE: Final = ("callbridge_decode", "callbridge_engine", "callbridge_speculations")
+ENGINE: Final = ("callbridge_decode", "callbridge_engine", "callbridge_speculations", "callbridge_naming")
 LAG: Final = "callbridge_event_loop_lag_seconds_bucket"
 
 
@@ -48,7 +48,7 @@ class Load:
     memory_mb: float = 0.0
     loop_lag_p99_ms: float = 0.0
     engine: dict[str, float] = field(default_factory=dict)
-    """The recogniser's own counts while calls were live, by their names in /metrics."""
+    """The recogniser's own counts, and those of speakers, while calls were live, by their names in /metrics."""
     behind_s: float = 0.0
     """The most by which this side sent a frame late: above 0.1 the machine is too busy to be a fair carrier."""
 
