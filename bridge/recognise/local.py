@@ -74,7 +74,6 @@ def open_engine(
     device = Whisper.device_for(settings.device)
     # NumPy's own threads gain the log-mel nothing, and spin on the cores that decoding needs.
     threadpool_limits(limits=1, user_api="blas")
-    keep_heap()
     tuned = tuning(device, on_cores or cores())
     workers = ThreadWorkers(
         lambda: Whisper(
@@ -86,6 +85,7 @@ def open_engine(
         ),
         count=tuned.workers,
     )
+    keep_heap()  # now: what loading took need not stay
     return LocalEngine(workers, clock, tuned, found)
 
 
