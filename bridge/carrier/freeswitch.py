@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from typing import Final
 
 from bridge.carrier.forked import ForkedSide, l16_at
 from bridge.carrier.side import Message
+
+CONTENT: Final = {"playAudio": "audioContent", "streamAudio": "audioData"}
+"""Where a file is, by the message's type."""
 
 
 class FreeSwitchSide(ForkedSide):
@@ -20,10 +24,10 @@ class FreeSwitchSide(ForkedSide):
         return [json.dumps({**self._call.parameters, "uuid": self._call.carrier_call_id, **self.kind})]
 
     def hear(self, message: Message) -> Sequence[Message]:
-        """Play what is streamed, and the files that an application would be told of."""
+        """Play what is streamed, and the files that an application would be told of: each module has its own words."""
         body = {} if isinstance(message, bytes) else json.loads(message)
-        if body.get("type") == "playAudio":
-            self.answer.append(base64.b64decode(body["data"]["audioContent"]))
+        if body.get("type") in CONTENT:
+            self.answer.append(base64.b64decode(body["data"][CONTENT[body["type"]]]))
         return super().hear(message)
 
     def closing(self) -> Sequence[Message]:

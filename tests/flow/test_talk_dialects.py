@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from bridge.carrier.rtp import RtpSide
 from bridge.carrier.side import CarrierSide, Dialled, encode_for
 from bridge.clock import SystemClock
 from bridge.dialects import DIALECTS, Dialect, Frames, Proof
+from bridge.ingest.freeswitch import STREAMING
 from bridge.model.stream import Encoding, Leg, MediaFormat
 from bridge.talk.replies import REPLIES
 from bridge.web import audiosocket
@@ -66,8 +68,12 @@ async def lines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lines
 # -- a call in each dialect -----------------------------------------------------------------------------------------
 
 
-async def over_a_socket(lines: Lines, dialect: Dialect) -> tuple[CarrierSide, Coroutine[Any, Any, Any]]:
-    parameters = {"call_id": dialect.name}
+Placed = tuple[CarrierSide, Coroutine[Any, Any, Any]]
+"""The carrier's half, and what places the call."""
+
+
+async def over_a_socket(lines: Lines, dialect: Dialect, name: str) -> Placed:
+    parameters = {"call_id": name}
     side = dialect.speak(Dialled(legs=(Leg.CALLER,), token=KEY, parameters=parameters))
     if Proof.ANNOUNCED in dialect.proofs:
         await announce(lines.server.url, side, parameters, key=KEY)
@@ -76,7 +82,7 @@ async def over_a_socket(lines: Lines, dialect: Dialect) -> tuple[CarrierSide, Co
     return side, place_call(address, audio, side, clock=SystemClock(), subprotocols=dialect.subprotocols)
 
 
-async def over_rtp(lines: Lines) -> tuple[CarrierSide, Coroutine[Any, Any, Any]]:
+async def over_rtp(lines: Lines) -> Placed:
     """Two ports: the caller's is where the bot is heard."""
     wanted = {"call_id": "rtp", "legs": ["agent", "caller"]}
     opened = await lines.server.json("POST", "/v1/rtp", status=201, json=wanted)
@@ -86,19 +92,20 @@ async def over_rtp(lines: Lines) -> tuple[CarrierSide, Coroutine[Any, Any, Any]]
     return side, place_rtp_call({Leg.CALLER: ("127.0.0.1", ports["caller"])}, audio, side, clock=SystemClock())
 
 
-async def over_webrtc(lines: Lines) -> tuple[CarrierSide, Coroutine[Any, Any, Any]]:
+async def over_webrtc(lines: Lines) -> Placed:
     side = WhipSide.of(Dialled(legs=(Leg.CALLER,), media_format=ULAW), QUIET, hears=True)
     url = f"{lines.server.url}/v1/whip"
     placing = place_whip_call(url, side, parameters={"call_id": "webrtc"}, token=KEY, clock=SystemClock())
     return side.rtp, placing
 
 
-WAYS: dict[str, Callable[[Lines], Coroutine[Any, Any, tuple[CarrierSide, Coroutine[Any, Any, Any]]]]] = {
-    **{
-        name: lambda lines, dialect=dialect: over_a_socket(lines, dialect)
-        for name, dialect in DIALECTS.items()
-        if name in REPLIES
-    },
+SOCKETS = {
+    **{name: dialect for name, dialect in DIALECTS.items() if name in REPLIES},
+    "freeswitch-streaming": replace(DIALECTS["freeswitch"], subprotocols=(STREAMING,)),
+    "freeswitch-mod_audio_stream": replace(DIALECTS["freeswitch"], subprotocols=()),
+}
+WAYS: dict[str, Callable[[Lines], Coroutine[Any, Any, Placed]]] = {
+    **{name: partial(over_a_socket, dialect=dialect, name=name) for name, dialect in SOCKETS.items()},
     "rtp": over_rtp,
     "webrtc": over_webrtc,
 }
@@ -140,7 +147,12 @@ async def more_than(samples: int, side: CarrierSide) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("name", REPLIES)
+async def test_no_way_back_is_left_out() -> None:
+    """Every row of the table is tried below."""
+    assert set(WAYS) >= set(REPLIES)
+
+
+@pytest.mark.parametrize("name", WAYS)
 async def test_a_bot_is_heard_in_every_dialect(lines: Lines, name: str) -> None:
     """Sample for sample in the line's codec, its marks come back, and after a `clear` no more of it is heard."""
     side, placing = await WAYS[name](lines)
