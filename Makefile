@@ -46,8 +46,9 @@ KILLS ?= 50
 chaos: setup  ## kill a real server KILLS times in mid-call and look for a lost word
 	KILLS=$(KILLS) $(BIN)/python -m pytest tests/chaos -q -s
 
-cluster-test: setup  ## several nodes, on the PostgreSQL and the Redis that run here; says what it leaves out, and why
+cluster-test: setup  ## several nodes, Ray, kills of each, and the flow suite over all of it; says what it leaves out, and why
 	CLUSTER=1 $(BIN)/python -m pytest tests/cluster tests/contract/test_live_events.py tests/contract/test_store_nodes.py
+	$(BIN)/python -m tests.cluster.flow
 
 N ?= 100000
 fuzz: setup  ## N disfigured inputs for every parser: nothing but documented faults may come out

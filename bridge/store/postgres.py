@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, ColumnElement, Connection, Double, Table, cast, extract, func
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bridge.errors import SetupError
 from bridge.ports import Clock
@@ -43,14 +43,19 @@ class PostgresDatabase:
             raise SetupError(
                 f"a postgresql:// database needs {error.name}: pip install 'callbridge[postgres]'"
             ) from error
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        """The same connections; all statements of a question see one moment."""
         self._running: set[asyncio.Task[Any]] = set()
 
     async def read(self, work: Callable[[Connection], Answer]) -> Answer:
-        return await self.write(work)
+        return await self._in_a_task(work, self._reading)
 
     async def write(self, work: Callable[[Connection], Answer]) -> Answer:
-        # In a task of its own: a cancelled statement would cost its connection.
-        task = asyncio.create_task(self._transaction(work))
+        return await self._in_a_task(work, self._engine)
+
+    async def _in_a_task(self, work: Callable[[Connection], Answer], engine: AsyncEngine) -> Answer:
+        """A task of its own: a cancelled statement would cost its connection."""
+        task = asyncio.create_task(self._transaction(work, engine))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
@@ -62,9 +67,9 @@ class PostgresDatabase:
         """Nothing: the server vacuums its own files."""
         return False
 
-    async def _transaction(self, work: Callable[[Connection], Answer]) -> Answer:
+    async def _transaction(self, work: Callable[[Connection], Answer], engine: AsyncEngine) -> Answer:
         with faults():
-            async with self._engine.connect() as connection, connection.begin():
+            async with engine.connect() as connection, connection.begin():
                 return await connection.run_sync(work)
 
     def time(self, clock: Clock) -> ColumnElement[float]:

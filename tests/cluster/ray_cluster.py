@@ -79,7 +79,7 @@ async def ray_cluster(command: Sequence[str] = DEPLOY) -> AsyncIterator[RayClust
         finally:
             left = descendants(process.pid)
             if process.returncode is None:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGTERM)
             await process.wait()
             await _gone(left)
 

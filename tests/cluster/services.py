@@ -86,7 +86,7 @@ async def own_postgres() -> AsyncIterator[Service]:
         )
         assert await made.wait() == 0
         port = free_ports()
-        flags = ("-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder)
+        flags = ("-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F")  # the machine itself does not fail
         postgres = Service([str(programs / "postgres"), *flags], port, user)
         await postgres.start()
         try:

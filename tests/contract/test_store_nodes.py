@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import Connection, text
 
 from bridge.clock import SystemClock
 from bridge.errors import ConflictError
 from bridge.ports import Store
+from bridge.store.address import database_at
 from bridge.store.cipher import Cipher
 from bridge.store.sql import open_store
+from tests.contract.conftest import run_sql
 from tests.story import Story, acmes, ended, final, started
 
 LEASE_S = 60.0
@@ -114,3 +118,27 @@ async def test_calls_of_a_version_that_knew_no_servers(servers: list[Store], dat
     (record,) = await b.unfinished()
     assert record.node is None
     assert [await store.adopt(record) for store in (b, c)] == [True, False]
+
+
+async def test_a_question_of_several_statements_is_about_one_moment(postgres_url: str) -> None:
+    """What another server writes between two of them is in neither."""
+    async with AsyncExitStack() as stack:
+        database = database_at(postgres_url)
+        stack.push_async_callback(database.close)
+
+        def twice(connection: Connection) -> list[int]:
+            counts = []
+            for _ in range(2):
+                counts.append(connection.execute(text("SELECT count(*) FROM moments")).scalar_one())
+                other = threading.Thread(target=lambda: asyncio.run(run_sql(name, "INSERT INTO moments VALUES (1)")))
+                other.start()
+                other.join()
+            return counts
+
+        name = postgres_url.rpartition("/")[2]
+        await run_sql(name, "CREATE TABLE moments (one int)")
+        try:
+            assert await database.read(twice) == [0, 0]
+            assert await database.write(twice) == [2, 3], "a write sees what others have written"
+        finally:
+            await run_sql(name, "DROP TABLE moments")
