@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from bridge.compat.table import add_surfaces
+from bridge.compat.twilio.messages import call_sid
 from bridge.model.recordings import Order
 from bridge.model.records import Account
 from bridge.ports import Store
@@ -38,16 +39,18 @@ IN_ALONE: Final = {
     "/v2": "audio in, its own words out",
     "/v2/listen": "audio in, its own words out",
     "/v3/ws": "audio in, its own words out",
-    "/api/v1/jobs": "a recording in; asked for by its id",
-    "/api/v2/jobs": "a recording in; asked for by its id",
+    "/v2/ai/audio/transcriptions": "a recording in, its own words out",
+    "POST /api/v1/jobs": "a recording in; asked for by its id",
+    "POST /api/v2/jobs": "a recording in; asked for by its id",
 }
-"""Paths where nothing that is kept can be named, and why."""
+"""Paths, or one of their methods, where nothing that is kept can be named, and why."""
 
 STREAMS: Final = "/voice/stream/live/transcribe/"
 """Below it audio in, its own words out; the parts of the path are a language, a token and the client's own id."""
 
 SAME_FOR_ALL: Final = {
     "/v1/models": "the server's models",
+    "/v2/speech-to-text/providers": "the server's languages",
     "/api/v1/languages": "the server's languages",
     "/api/v2/languages": "the server's languages",
 }
@@ -88,19 +91,19 @@ class Path:
 
     @property
     def spelt(self) -> set[str]:
-        """As the lists above may name it: without a slash at its end, with or without a version."""
-        plain = self.pattern.rstrip("/")
-        return {plain, plain.removeprefix("/v1")}
+        """As the lists above may name it: with or without a version, with its method or for all of them."""
+        return {self.pattern, self.pattern.removeprefix("/v1"), str(self)}
 
     def __str__(self) -> str:
         return f"{self.method} {self.pattern}"
 
 
 def of_surfaces() -> list[Path]:
-    """What the application serves with surfaces and not without."""
+    """What the application serves with surfaces and not without; each may end with a slash, and is the same then."""
     bare, whole = application(lambda: None), application(lambda: None)  # type: ignore[arg-type, return-value]
     add_surfaces(whole)
-    return sorted(_served(whole) - _served(bare), key=str)
+    found = sorted(_served(whole) - _served(bare), key=str)
+    return [path for path in found if not path.pattern.endswith("/")]
 
 
 def _served(app: web.Application) -> set[Path]:
@@ -163,15 +166,22 @@ async def shop(sqlite_store: Store, clock: VirtualClock) -> AsyncIterator[Shop]:
         [key] = await http.store.keys("acme")
         hook = await http.add_endpoint(f"we_{MARK}", url=f"https://{MARK}.example.org", style="vocafuse")
         await http.store.keep_account(Account(tenant="acme", name=MARK))
-        yield Shop(http, {"recording_id": call_id, "key_id": key.id, "webhook_id": hook.id, "job": call_id})
+        ids = {"recording_id": call_id, "key_id": key.id, "webhook_id": hook.id, "job": call_id}
+        goes_on = f"live-{MARK}"
+        await http.tell(goes_on, started(f"CA-{goes_on}"), last_seq=0)
+        begun = {"account": f"AC-{MARK}", "call": call_sid(goes_on, f"CA-{goes_on}"), "sid": f"GT-{MARK}"}
+        yield Shop(http, ids | begun)
 
 
 def test_every_path_is_in_this_suite() -> None:
     """Each names what acme has, lists it, makes something new, or stands in one of the lists above with its reason."""
     named = {name for path in NAMED for name in re.findall(r"{(\w+)}", path.pattern)}
-    assert named == {"recording_id", "key_id", "webhook_id", "job"}
+    assert named == {"recording_id", "key_id", "webhook_id", "job", "account", "call", "sid"}
     listed = {path.pattern.removeprefix("/v1") for path in LISTS}
-    assert listed == {"/recordings", "/voicenotes", "/account", "/account/api-keys", "/webhooks"}
+    assert listed == {
+        *("/recordings", "/voicenotes", "/account", "/account/api-keys", "/webhooks"),
+        *("/api/v1/jobs", "/api/v2/jobs"),
+    }
 
 
 async def test_anothers_thing_is_not_there(shop: Shop) -> None:

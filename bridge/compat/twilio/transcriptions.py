@@ -67,9 +67,9 @@ async def start(request: web.Request, context: Context) -> web.StreamResponse:
 async def stop(request: web.Request, context: Context) -> web.StreamResponse:
     """By its sid or its name."""
     principal, _ = await _admit(request, context)
+    call = await _call(request, context, principal.tenant)
     if (await request.post()).get("Status") != "stopped":
         raise InvalidRequestError("Status must be stopped")
-    call = await _call(request, context, principal.tenant)
     endpoint, begun = await _begun(context, call, request.match_info["sid"])
     where = begun.url or endpoint.url
     made = Subscription(tenant=call.tenant, call_id=call.call_id, endpoint_id=endpoint.id, events=TOLD, url=where)
@@ -100,7 +100,7 @@ async def _call(request: web.Request, context: Context, tenant: str) -> CallReco
         for call in (await context.store.calls(tenant, each, cursor=None, limit=MOST_CALLS)).calls:
             if call_sid(call.call_id, call.carrier_call_id) == wanted:
                 return call
-    raise NotFoundError(f"The requested resource {request.path} was not found")
+    raise NotFoundError("The requested resource was not found: no such call is in progress")
 
 
 def _wanted(form: Mapping[str, str], token: str, account: str) -> Callback:
@@ -131,7 +131,7 @@ async def _begun(context: Context, call: CallRecord, wanted: str) -> tuple[Endpo
             name = begun.payload["data"].get("name")
             if begun.type == STARTED and wanted in {name, transcription_sid(endpoint, call.call_id)}:
                 return endpoint, begun
-    raise NotFoundError(f"The transcription {wanted[:MOST_NAME]} was not found")
+    raise NotFoundError("The requested resource was not found: no such transcription was begun")
 
 
 def _message(kind: str, data: Mapping[str, Any], endpoint: Endpoint, url: str, now: float) -> Delivery:
