@@ -282,10 +282,9 @@ class Call:
             self._heard.put_nowait(event)
 
     def play(self, samples: Samples) -> None:
-        """What a bot says is played to everybody but the agent."""
-        for leg, ear in self._ears.items():
-            if leg is not Leg.AGENT:
-                ear.play(samples)
+        """What a bot says, which may come back on any leg: some carriers stream what they play as the agent's."""
+        for ear in self._ears.values():
+            ear.play(samples)
 
     # -- recogniser → world ----------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class Ear:
         self._naming = naming
         self._turns = turns
         self._echo: Echo | None = None
-        """Once something has been played to whoever is heard."""
+        """Once something has been played on the line."""
         self.others: Sequence[Ear] = ()
         """The call's other legs."""
         self.position = 0
@@ -49,7 +49,7 @@ class Ear:
         return self._offer(self.segmenter.push(frame))
 
     def play(self, samples: Samples) -> None:
-        """Whoever is heard is played this from now on: its echo is nobody's turn."""
+        """`samples` are played on the line from now on: their echo is nobody's turn."""
         if self._turns is None:
             return
         if self._echo is None:

@@ -79,6 +79,11 @@ def test_an_echo_is_nobodys_turn(delay_ms: int, softer_db: float) -> None:
     assert turns(echo(delay_ms, softer_db), played=None)
 
 
+def test_what_is_played_is_nobodys_turn_where_it_is_streamed_back_as_it_is() -> None:
+    """As the agent's track of a carrier that streams both: whoever speaks over it speaks beside nobody."""
+    assert turns(over_the_line(bot()), played=bot()) == []
+
+
 @pytest.mark.parametrize("softer_db", [6, 20, 30])
 @pytest.mark.parametrize("delay_ms", [0, 120, 500])
 def test_a_voice_over_the_echo_is_heard(delay_ms: int, softer_db: float) -> None:
