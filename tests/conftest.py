@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bridge.ports import Store
 from bridge.store.cipher import Cipher
@@ -14,6 +15,9 @@ from tests.clock import VirtualClock
 from tests.databases import lay_tables
 
 pytest_plugins = ("tests.features",)
+
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")  # a busy machine is no fault of what is tested
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ items = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     encoding=st.sampled_from(list(Encoding)),
     rate=st.sampled_from([8_000, 11_025, 16_000, 24_000, 48_000]),
@@ -169,7 +169,7 @@ def test_garbage_raises_nothing(encoding: Encoding, rate: int, came: list[MediaC
     assert counts.corrupt + counts.late + counts.duplicate + counts.stray <= counts.received
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32),
     share=st.floats(0, 0.5),

@@ -95,7 +95,7 @@ def test_empty_samples() -> None:
     assert writer.silence(0) == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     rate=st.sampled_from([*RATES, 11_025, 44_100]),
     runs=st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from([0, 100, 9_000]), st.integers(0, 999)), max_size=12),

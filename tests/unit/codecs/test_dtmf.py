@@ -103,7 +103,7 @@ def test_a_break_of_the_line_is_not_a_second_key() -> None:
     assert keys(broken(40)) == "77"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 700), min_size=1, max_size=10).filter(any))
 def test_any_cutting_hears_the_same(sizes: list[int]) -> None:
     """Keys and their positions do not depend on how the stream is cut."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callcodecs.jitter import CAPACITY, ReorderBuffer, ReorderCounts
@@ -96,7 +96,6 @@ def test_empty_packets_fill_no_memory() -> None:
         assert held <= CAPACITY + 1
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     first=st.sampled_from([0, 1, 65_000, 2**32 - 100]),
@@ -116,7 +115,6 @@ def test_a_bad_line_loses_only_what_it_lost(seed: int, first: int, loss: float, 
     assert buffer.counts.duplicate == len(came) - len(sent)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-(2**40), 2**40), st.integers(0, 10**6)), max_size=60))
 def test_any_numbers_are_taken(pushed: list[tuple[int, int]]) -> None:
     """Whatever a carrier counts, nothing raises, and no item goes on twice."""

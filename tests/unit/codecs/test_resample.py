@@ -34,7 +34,7 @@ def in_pieces(samples: np.ndarray, rate: int, sizes: list[int]) -> np.ndarray:
     return np.concatenate([*out, resampler.flush()])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rate=st.sampled_from(RATES), sizes=st.lists(st.integers(0, 2_000), min_size=1, max_size=12).filter(any))
 def test_any_cutting_equals_one_shot(rate: int, sizes: list[int]) -> None:
     """Frames of random sizes give, sample for sample, what the whole signal gives at once."""

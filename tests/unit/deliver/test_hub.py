@@ -263,7 +263,7 @@ async def play(steps: list[tuple[Any, ...]]) -> None:
 
 
 @given(INTERLEAVING)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_interleaving_misses_and_doubles_nothing(steps: list[tuple[Any, ...]]) -> None:
     """However publishing, reading, cuts, resumption, outages and restarts fall together."""
     small = {"RECENT_OF_CALL": 4, "PAGE": 3}

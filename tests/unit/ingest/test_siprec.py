@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import CarrierProtocolError, UnsupportedMediaError
@@ -213,8 +213,6 @@ def test_offers_that_cannot_be_taken(text: str, fault: type[Exception]) -> None:
 # -- whatever comes -------------------------------------------------------------------------------------------------
 
 DOCUMENTED = (CarrierProtocolError, UnsupportedMediaError)
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine is no fault of theirs."""
 
 
 @st.composite
@@ -227,7 +225,6 @@ def bent(draw: st.DrawFn, text: str) -> str:
     return text
 
 
-@UNHURRIED
 @given(bent(sdp()))
 def test_whatever_is_offered(text: str) -> None:
     """An offer that is taken can be answered, and the answer has its lines; else the fault is a documented one."""
@@ -237,7 +234,6 @@ def test_whatever_is_offered(text: str) -> None:
         assert len(lines(said, "m=")) == len(offer.sdp.media)
 
 
-@UNHURRIED
 @given(bent(METADATA) | bent(OLDER) | st.text(max_size=60))
 def test_whatever_is_told(document: str) -> None:
     """Parties, or the documented fault."""
@@ -247,7 +243,6 @@ def test_whatever_is_told(document: str) -> None:
         )
 
 
-@UNHURRIED
 @given(
     st.sampled_from([multipart(SDP_PART, METADATA_PART), multipart(SDP_PART)]).flatmap(
         lambda whole: st.tuples(bent(whole[0]), bent(whole[1]))
