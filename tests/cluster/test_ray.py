@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Final
 
 import numpy as np
@@ -18,12 +19,13 @@ from bridge.errors import EngineError
 from bridge.model.frame import Samples, from_ms
 from bridge.model.stream import Leg
 from bridge.ports import Decoded, DecodeJob, Engine, Urgency
+from bridge.recognise import remote as remote_module
 from bridge.recognise.local import open_engine
 from bridge.recordings.file import look
 from bridge.samples import TWO_PARTY
 from bridge.settings import Settings
 from tests.cluster.nodes import WHOLE
-from tests.cluster.ray_cluster import RayCluster, engine_of, ray_cluster
+from tests.cluster.ray_cluster import RayCluster, cpu_s, descendants, engine_of, ray_cluster
 
 pytestmark = [
     pytest.mark.model,
@@ -33,6 +35,10 @@ pytestmark = [
 
 GREETING_MS: Final = (500, 3600)
 JOBS: Final = 10
+TURNS: Final = 40
+WARM: Final = 4
+"""Turns that are not counted: both replicas have decoded by then."""
+AT_REST_S: Final = 5.0
 AT_ONCE_S: Final = 20.0
 """Less than it would be asked again for."""
 
@@ -79,25 +85,43 @@ async def test_what_cannot_be_decoded_is_said(cluster: RayCluster) -> None:
                 await remote.decode(job)
 
 
-async def test_what_the_way_there_and_back_costs(cluster: RayCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    """One decode after another, here and there in turn: the same words; how much longer it takes is printed."""
+async def test_what_the_way_there_and_back_costs(
+    cluster: RayCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One decode after another, here and there in turn: the same words. How long it takes, how much of that is the way,
+    and what all processes work for it, is printed, with what they work while nobody asks.
+    """
+    ways: list[float] = []
+    monkeypatch.setattr(remote_module, "ENGINE_OVERHEAD", SimpleNamespace(observe=ways.append))
+    processes = list(descendants(cluster.pid))
+    at_rest = cpu_s(processes)
+    await asyncio.sleep(AT_REST_S)
+    at_rest = (cpu_s(processes) - at_rest) / AT_REST_S
     samples = await greeting()
     local = await asyncio.to_thread(open_engine, Settings(), SystemClock(), on_cores=1)
     took: dict[str, list[float]] = {"here": [], "there": []}
+    worked: dict[str, list[float]] = {"here": [], "there": []}
+    texts = set()
     try:
         async with engine_of(cluster) as remote:
             engines: dict[str, Engine] = {"here": local, "there": remote}
-            texts = set()
-            for _ in range(20):
+            for _ in range(TURNS):
                 for name, engine in engines.items():
-                    began = time.perf_counter()
+                    who = [os.getpid(), *(processes if name == "there" else ())]
+                    worked_before, began = cpu_s(who), time.perf_counter()
                     decoded = await decode(engine, samples)
                     took[name].append(time.perf_counter() - began)
+                    worked[name].append(cpu_s(who) - worked_before)
                     assert decoded is not None
                     texts.add(decoded.text)
     finally:
         await local.close()
     assert len(texts) == 1
-    here, there = (np.median(took[name][2:]) * 1000 for name in ("here", "there"))
+    lines = [f"Ray at rest: {at_rest:.3f} cores"]
+    for name in engines:
+        p50, cpu = np.median(took[name][WARM:]) * 1000, np.mean(worked[name][WARM:]) * 1000
+        lines.append(f"a decode {name}: {p50:.0f} ms p50, {cpu:.0f} ms of a core on average")
+    p50, p95 = np.percentile(ways[WARM:], [50, 95]) * 1000
+    lines.append(f"the way there and back: {p50:.1f} ms p50, {p95:.1f} ms p95")
     with capsys.disabled():
-        print(f"\na decode takes {here:.0f} ms here and {there:.0f} ms there, at the median")  # noqa: T201  # what it is run for
+        print("", *lines, sep="\n")  # noqa: T201  # what it is run for
