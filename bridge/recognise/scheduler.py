@@ -290,7 +290,7 @@ class Scheduler(Generic[P]):
         if job.urgency is not Urgency.SPECULATIVE:
             return held_until
         longer = [*_windows(like), like[0].plan.window_s]
-        return max(held_until, job.deadline - self._cost.predict(longer) - MARGIN_S)
+        return max(held_until, job.deadline - self._cost.predict(longer, careful=job.careful) - MARGIN_S)
 
     def _wake_at(self, when: float) -> None:
         """Look again at `when`, or earlier."""
@@ -312,7 +312,8 @@ class Scheduler(Generic[P]):
             self._load.began()
         try:
             decoded_all = await self._decoded(batch)
-            self._cost.learn(_windows(batch), self._clock.monotonic() - began)
+            took_s = self._clock.monotonic() - began
+            self._cost.learn(_windows(batch), took_s, careful=batch[0].plan.job.careful)
             for entry, decoded in zip(batch, decoded_all, strict=True):
                 self._note(entry, decoded)
                 _resolve(entry.result, decoded)

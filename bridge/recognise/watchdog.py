@@ -11,7 +11,7 @@ import structlog
 from bridge.errors import EngineError
 from bridge.ports import Clock, Decoded, DecodeJob
 from bridge.recognise.cost import Cost
-from bridge.recognise.scheduler import P, Workers
+from bridge.recognise.scheduler import P, Planned, Workers
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Watched(Generic[P]):
 
     def limit_s(self, plans: Sequence[P]) -> float:
         """After this many seconds the batch is given up."""
-        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict([plan.window_s for plan in plans])
+        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict(_windows(plans), careful=_careful(plans))
 
     async def decode(self, plans: Sequence[P]) -> list[Decoded]:
         began, limit_s = self._clock.monotonic(), self.limit_s(plans)
@@ -57,8 +57,16 @@ class Watched(Generic[P]):
             log.error("a decode does not come back and is given up", seconds=round(limit_s, 1), jobs=len(plans))
             raise EngineError(f"no answer within {limit_s:.0f} s")
         decoded = decoding.result()
-        self._cost.learn([plan.window_s for plan in plans], self._clock.monotonic() - began)
+        self._cost.learn(_windows(plans), self._clock.monotonic() - began, careful=_careful(plans))
         return decoded
 
     async def close(self) -> None:
         await self._workers.close()
+
+
+def _windows(plans: Sequence[Planned]) -> list[int]:
+    return [plan.window_s for plan in plans]
+
+
+def _careful(plans: Sequence[Planned]) -> bool:
+    return any(plan.job.careful for plan in plans)

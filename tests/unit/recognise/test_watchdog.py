@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,14 @@ async def test_what_is_slow_here_is_given_longer(clock: VirtualClock) -> None:
         await clock.advance(5)
         await decoding
     assert watched.limit_s(plans) > before + 5
+
+
+async def test_care_is_given_longer(clock: VirtualClock) -> None:
+    """Several hypotheses take their time: one that goes by them is no hanging decode."""
+    workers = ScriptedWorkers(clock=clock)
+    watched: Watched[ScriptedPlan] = Watched(workers, clock)
+    quick, careful = ([workers.plan(replace(job("words"), careful=careful))] for careful in (False, True))
+    assert watched.limit_s(careful) - PATIENCE_S == pytest.approx(3 * (watched.limit_s(quick) - PATIENCE_S))
 
 
 class Model:
