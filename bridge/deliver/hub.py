@@ -70,7 +70,7 @@ class _LiveCall(_Recent):
         self.live = False
         """Whether its events come here as they happen; otherwise the store is asked."""
         self.finished = False
-        self.looks: dict[int, asyncio.Task[_Look]] = {}
+        self.looks: dict[int, _Looking] = {}
         """By `seq`: who asks the store for what follows it, for all who want that now."""
 
     def show(self, event: Event) -> None:
@@ -88,6 +88,14 @@ class _Look:
     finished: bool
     settled: bool
     events: Sequence[Event]
+
+
+@dataclass(slots=True)
+class _Looking:
+    """A look that is under way, for as long as somebody waits for it."""
+
+    task: asyncio.Task[_Look]
+    readers: int = 0
 
 
 class Hub:
@@ -186,9 +194,15 @@ class Hub:
         """However many readers of a call lose touch at once, the store is asked once."""
         looking = recent.looks.get(after)
         if looking is None:
-            looking = recent.looks[after] = asyncio.create_task(self._ask(recent, key, after))
-            looking.add_done_callback(lambda _: recent.looks.pop(after))
-        return await asyncio.shield(looking)  # one reader that leaves does not end it for the others
+            looking = recent.looks[after] = _Looking(asyncio.create_task(self._ask(recent, key, after)))
+        looking.readers += 1
+        try:
+            return await asyncio.shield(looking.task)  # one reader that leaves does not end it for the others
+        finally:
+            looking.readers -= 1
+            if recent.looks.get(after) is looking and (looking.task.done() or not looking.readers):
+                del recent.looks[after]
+                looking.task.cancel()
 
     async def _ask(self, recent: _LiveCall, key: CallKey, after: int) -> _Look:
         news, finished = recent.news.next(), recent.finished

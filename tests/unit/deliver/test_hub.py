@@ -109,6 +109,27 @@ async def test_many_who_lose_touch_at_once(bridge: Bridge, calls: MemoryCalls) -
     assert await asyncio.gather(*reading) == [[1, 2, 3, 4]] * 99
 
 
+async def test_who_leaves_while_the_store_is_asked(
+    bridge: Bridge, calls: MemoryCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once nobody waits for the answer, nobody asks."""
+    asked = asyncio.Event()
+
+    async def never(*_: str) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(calls, "call", never)
+    before = asyncio.all_tasks()
+    reading = [asyncio.ensure_future(anext(bridge.hub.call("acme", "c"))) for _ in range(2)]
+    await asked.wait()
+    for reader in reading:
+        reader.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert {task for task in asyncio.all_tasks() - before if not task.done()} == set()
+
+
 async def test_memory_is_bounded(bridge: Bridge) -> None:
     """However long a call, however slow its subscribers, a live call holds a bounded number of events."""
     await bridge.begin()
