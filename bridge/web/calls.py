@@ -20,6 +20,7 @@ from bridge.web.auth import Scope
 from bridge.web.deletion import remove_call
 from bridge.web.moments import Moment, MomentIn
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer
+from bridge.web.said import Said
 
 Cursor = Annotated[
     str | None, Field(max_length=500, description="`cursor` of the page before, of a list with the same filters")
@@ -82,7 +83,7 @@ class TranscriptOut(Outgoing):
     call_id: str
     settled: bool
     text: str = Field(description="a line a segment")
-    segments: tuple[Segment, ...]
+    segments: tuple[Said, ...]
 
 
 TEXT_FORMS: Final[dict[str, tuple[str, Callable[[Sequence[Segment], str], str]]]] = {

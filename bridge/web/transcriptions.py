@@ -19,6 +19,7 @@ from bridge.web.auth import Scope
 from bridge.web.moments import Moment
 from bridge.web.problems import invalid
 from bridge.web.route import Answer, Ask, Incoming, Nothing, Outgoing, Route, answer, read_body
+from bridge.web.said import Said
 from bridge.web.uploads import Form, called_back, new_order, read_form, transcribed
 
 LONGEST_WAIT_S: Final = 600
@@ -73,7 +74,7 @@ class TranscriptionOut(Outgoing):
     duration_ms: int | None = Field(description="null until the recording has been read")
     error: str | None = Field(description="a stable code, when it has failed")
     text: str | None = Field(description="a line a segment, once it is completed")
-    segments: tuple[Segment, ...] | None = Field(description="as in the call's transcript, once it is completed")
+    segments: tuple[Said, ...] | None = Field(description="as in the call's transcript, once it is completed")
 
 
 async def create_transcription(ask: Ask[WaitQuery, Nothing]) -> web.StreamResponse:

@@ -29,7 +29,7 @@ async def test_a_call_reads_as_webhooks_tell_it(http: HttpServer) -> None:
     record = await http.store.call("acme", "one")
     assert await http.json("GET", "/v1/calls/one") == call_fields(record)
     said = transcript_fields(await http.store.segments("acme", "one"), settled=True)
-    words = {"words": [{"word": "hello", "start_ms": 1000, "end_ms": 1100, "confidence": 0.75, "overlap": None}]}
+    words = {"words": [{"word": "hello", "start_ms": 1000, "end_ms": 1100, "confidence": 0.75}]}
     found = await http.json("GET", "/v1/calls/one/transcript")
     assert found["call_id"] == "one"
     assert found["text"] == said["text"] == "hello there\ngood bye"
