@@ -44,7 +44,7 @@ class DecodeJob:
     brisk: bool = False
     """The engine is busy: a smaller window will do."""
     careful: bool = False
-    """Nobody waits, or a first try went wrong: the full window, and more than one hypothesis."""
+    """Nobody waits: the full window, and more than one hypothesis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

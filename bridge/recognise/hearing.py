@@ -345,17 +345,15 @@ class Hearing:
         if decoded is None:
             return None
         echo = is_echo(decoded, window.said_before) or is_doubled(decoded)
-        unheard = bool(window.said_before) and not decoded.text
+        unheard = not decoded.text
         sparse = is_sparse(decoded, len(samples)) and not is_invented(decoded)
-        if not (echo or unheard or sparse) or (busy and not window.said_before):
+        if not window.said_before or not (echo or unheard or sparse):
             return decoded
-        alone = await self._decode_final(utterance, Window(samples=samples, offset=0), careful=not busy)
+        alone = await self._decode_final(utterance, Window(samples=samples, offset=0))
         better = alone is not None and (echo or len(alone.words) > len(decoded.words))
         return alone if better else decoded
 
-    async def _decode_final(
-        self, utterance: Utterance, window: Window, *, busy: bool = False, careful: bool = False
-    ) -> Decoded | None:
+    async def _decode_final(self, utterance: Utterance, window: Window, *, busy: bool = False) -> Decoded | None:
         left_ms = CUT_WAITS_MS if utterance.goes_on else 0 if utterance.over else self._options.speculate_ms
         job = DecodeJob(
             samples=window.samples,
@@ -368,7 +366,6 @@ class Hearing:
             keywords=self._options.keywords,
             want_words=True,
             brisk=busy,
-            careful=careful,
         )
         try:
             decoded = await self._engine.decode(job)
