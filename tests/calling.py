@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from bridge.carrier.place import CallReport, Manner, place_call
 from bridge.carrier.side import CarrierSide, Dialled
 from bridge.carrier.twilio import TwilioSide
 from bridge.clock import SystemClock
+from bridge.dialects import Dialect, Frames
 from bridge.ingest.audiosocket import HEADER
 from bridge.model.stream import Leg
 from bridge.ports import Clock
@@ -41,6 +43,13 @@ async def call(
     """A whole call as Twilio places it; `given` are fields of `Dialled`."""
     side = TwilioSide(Dialled(legs=audio.legs, **given))
     return await place_call(url, audio, side, clock=clock or SystemClock(), manner=manner, headers=headers)
+
+
+def carrier_address(dialect: Dialect, ws_url: str, asterisk: asyncio.Server) -> str:
+    """Where a carrier of `dialect` reaches a server: under its WebSocket address, or at its port for Asterisk."""
+    if dialect.frames is Frames.TCP:
+        return f"tcp://127.0.0.1:{asterisk.sockets[0].getsockname()[1]}"
+    return f"{ws_url}{dialect.path}"
 
 
 async def announce(url: str, side: CarrierSide, parameters: Mapping[str, str], *, key: str) -> None:

@@ -34,7 +34,7 @@ from bridge.ingest.conversation import Handshake
 from bridge.model.stream import Leg, MediaChunk, MediaFormat
 from bridge.settings import Settings
 from bridge.web import audiosocket
-from tests.calling import announce
+from tests.calling import announce, carrier_address
 from tests.tones import DURATION_MS, ToneEngine, heard_on, recording, tone_segmenter
 from tests.wire import read, recordings
 
@@ -92,9 +92,7 @@ class DialectBridge(Bridge):
     asterisk: asyncio.Server
 
     def address(self, dialect: Dialect) -> str:
-        if dialect.frames is Frames.TCP:
-            return f"tcp://127.0.0.1:{self.asterisk.sockets[0].getsockname()[1]}"
-        return f"{self.url.replace('http', 'ws')}{dialect.path}"
+        return carrier_address(dialect, self.url.replace("http", "ws"), self.asterisk)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -24,13 +24,13 @@ from bridge.carrier.place_whip import WhipSide, place_whip_call
 from bridge.carrier.rtp import RtpSide
 from bridge.carrier.side import CarrierSide, Dialled, encode_for
 from bridge.clock import SystemClock
-from bridge.dialects import DIALECTS, Dialect, Frames, Proof
+from bridge.dialects import DIALECTS, Dialect, Proof
 from bridge.ingest.freeswitch import STREAMING
 from bridge.model.stream import Encoding, Leg, MediaFormat
 from bridge.talk.replies import REPLIES
 from bridge.web import audiosocket
 from callcodecs import g711
-from tests.calling import announce
+from tests.calling import announce, carrier_address
 from tests.real_server import KEY, RealServer, real_server
 from tests.tones import tone_segmenter
 
@@ -49,9 +49,7 @@ class Lines:
     asterisk: asyncio.Server
 
     def address(self, dialect: Dialect) -> str:
-        if dialect.frames is Frames.TCP:
-            return f"tcp://127.0.0.1:{self.asterisk.sockets[0].getsockname()[1]}"
-        return f"{self.server.ws_url}{dialect.path}"
+        return carrier_address(dialect, self.server.ws_url, self.asterisk)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
