@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email import policy
-from email.message import EmailMessage
+from email.message import Message
 from email.parser import BytesParser
 from typing import Final
 
@@ -28,12 +27,16 @@ def read_body(content_type: str | None, body: bytes) -> Body:
     """Raises CarrierProtocolError for a multipart that is none."""
     if not body.strip() or content_type is None:
         return Body()
-    message = BytesParser(EmailMessage, policy=policy.HTTP).parsebytes(
-        b"Content-Type: " + " ".join(content_type.split()).encode("utf-8", "replace") + b"\r\n\r\n" + body
-    )
+    heading = b"Content-Type: " + " ".join(content_type.split()).encode("utf-8", "replace") + b"\r\n\r\n"
+    try:
+        message = BytesParser().parsebytes(heading + body)
+    except RecursionError:
+        raise CarrierProtocolError("a multipart in a multipart, too many times") from None
     if message.get_content_maintype() == "multipart" and not message.is_multipart():
         raise CarrierProtocolError("a multipart without parts")
-    parts = list(message.iter_parts()) if message.is_multipart() else [message]
+    parts = (
+        [part for part in message.get_payload() if isinstance(part, Message)] if message.is_multipart() else [message]
+    )
     if len(parts) > MOST_PARTS:
         raise CarrierProtocolError(f"a multipart of {len(parts)} parts")
     sdp, metadata = None, None

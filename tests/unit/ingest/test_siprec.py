@@ -83,6 +83,7 @@ def test_metadata_that_is_none(document: bytes) -> None:
 # -- bodies ---------------------------------------------------------------------------------------------------------
 
 SDP_PART = ("application/sdp", "v=0")
+NESTED = "".join(f"--{n}\r\nContent-Type: multipart/mixed;boundary={n + 1}\r\n\r\n" for n in range(2000))
 METADATA_PART = ("application/rs-metadata+xml", "<recording/>")
 
 
@@ -122,6 +123,7 @@ def test_bodies(kind: str | None, body: str, found: Body) -> None:
         pytest.param("multipart/mixed", "no boundary", id="no-boundary"),
         pytest.param("multipart/mixed;boundary=x", "no parts", id="no-parts"),
         pytest.param(*multipart(*[SDP_PART] * 17), id="too-many-parts"),
+        pytest.param("multipart/mixed;boundary=0", NESTED, id="one-in-another-2000-times"),
     ],
 )
 def test_bodies_that_are_none(kind: str, body: str) -> None:
