@@ -51,8 +51,9 @@ cluster-test: setup  ## several nodes, Ray, kills of each, and the flow suite ov
 	$(BIN)/python -m tests.cluster.flow
 
 N ?= 100000
-fuzz: setup  ## N disfigured inputs for every parser: nothing but documented faults may come out
-	FUZZ_N=$(N) $(BIN)/python -m pytest tests/fuzz -q --durations=12
+fuzz: setup  ## N disfigured inputs for every parser (PARSERS= for some), and N requests: nothing but documented faults may come out
+	$(BIN)/python -m tests.fuzz --inputs $(N) $(if $(SEED),--seed $(SEED)) $(PARSERS)
+	FUZZ_N=$(N) $(BIN)/python -m pytest tests/fuzz/test_fuzz_http.py -q
 
 format: setup
 	$(BIN)/ruff format .

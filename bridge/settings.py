@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -256,16 +257,23 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     if config is not None and not config.is_file():
         raise SetupError(f"no such settings file: {config}")
 
-    class FromFile(Settings):
-        model_config = SettingsConfigDict(toml_file=config)
-
     try:
-        return FromFile(**{name: value for name, value in given.items() if value is not None})
+        return _from_file(config)(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         faults = [_fault(found) for found in error.errors()]  # type: ignore[arg-type]  # ErrorDetails is a mapping
         raise SetupError("settings:\n" + "\n".join(f"  - {fault}" for fault in faults)) from None
     except ValueError as error:  # a TOML file that does not parse
         raise SetupError(f"settings file {config}: {error}") from None
+
+
+@cache
+def _from_file(config: Path | None) -> type[Settings]:
+    """Settings that read `config` whenever one is made; the class itself takes longer to make than all of them."""
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return FromFile
 
 
 def _fault(found: dict[str, Any]) -> str:

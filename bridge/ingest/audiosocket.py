@@ -101,10 +101,15 @@ Expect: TypeAlias = Callable[[str], Expected]
 """What is expected of a call with this UUID. Raises CarrierAuthError for one that may not come."""
 
 
+def anyone(_uuid: str) -> Expected:
+    """Nothing was said of the call beforehand."""
+    return Expected()
+
+
 class AudioSocketStream:
     """One AudioSocket connection, a message a packet. The stream starts with its first audio, which tells the rate."""
 
-    def __init__(self, expect: Expect = lambda _uuid: Expected()) -> None:
+    def __init__(self, expect: Expect = anyone) -> None:
         self.state = State.NEW
         self._expect = expect
         self._uuid = ""

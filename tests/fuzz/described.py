@@ -63,9 +63,7 @@ def read_published(text: str) -> None:
 def described() -> Mapping[str, Parser]:
     """By name."""
     return {
-        "siprec-body": Parser(
-            draw=draw_body, read=lambda given: read_body(*given), documented=(CarrierProtocolError,), dear=10
-        ),
+        "siprec-body": Parser(draw=draw_body, read=lambda given: read_body(*given), documented=(CarrierProtocolError,)),
         "siprec-metadata": Parser(
             draw=lambda by: by.raw(by.one_of(DOCUMENTS).encode()),
             read=read_metadata,

@@ -152,7 +152,7 @@ def sessions() -> Mapping[str, Parser]:
     """By name."""
     return {
         f"session-{name}": Parser(
-            draw=partial(draw_session, service), read=partial(converse, service), documented=(BridgeError,), dear=4
+            draw=partial(draw_session, service), read=partial(converse, service), documented=(BridgeError,)
         )
         for name, service in SERVICES.items()
     }
