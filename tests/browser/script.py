@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridge.model.events import CallStarted, TranscriptFinal, TranscriptPartial
 from bridge.model.stream import Leg
 from bridge.model.words import Segment, Word
@@ -56,6 +58,12 @@ def segment(leg: Leg, number: int, start_ms: int, text: str, speaker: str | None
         words=words,
         speaker=speaker,
     )
+
+
+def spoken_over(said: Segment, other: str, first: int, last: int) -> Segment:
+    """`other` speaks during the words `first` to before `last`, too."""
+    words = (replace(word, overlap=other) if first <= place < last else word for place, word in enumerate(said.words))
+    return replace(said, words=tuple(words))
 
 
 def final(leg: Leg, number: int, start_ms: int, text: str, speaker: str | None = None) -> TranscriptFinal:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.events import CallDegraded, CallEnded, DtmfReceived
+from bridge.model.events import CallDegraded, CallEnded, DtmfReceived, TranscriptFinal
 from tests.browser.browser import Browser
-from tests.browser.script import AGENT, CALLER, MIXED, final, partial, started
+from tests.browser.script import AGENT, CALLER, MIXED, final, partial, segment, spoken_over, started
 from tests.browser.scripted_server import KEY, ScriptedServer
 
 MEASURE = (Path(__file__).parent / "measure.js").read_text()
@@ -55,10 +55,12 @@ def mixed_call(server: ScriptedServer, browser: Browser) -> None:
     server.begin("c1", started(legs=(MIXED,)))
     for number in range(1, 7):
         server.tell("c1", final(MIXED, number, number * 1000, "One of many.", f"S{number}"))
+    over = spoken_over(segment(MIXED, 7, 8000, "Two at once."), "S2", 0, 2)
+    server.tell("c1", TranscriptFinal.of(over))
     server.tell("c1", partial(MIXED, 8, 9000, "And", " another"))
     server.tell("c1", CallDegraded(reason="load", what="partials"))
     browser.open_call(server, "c1")
-    browser.until(lambda: len(browser.lines()) == 7, "the captions")
+    browser.until(lambda: len(browser.lines()) == 8, "the captions")
 
 
 def card_of_keys(server: ScriptedServer, browser: Browser) -> None:

@@ -13,10 +13,11 @@ from bridge.model.events import (
     SpeakerUpdated,
     SpeechEnded,
     SpeechStarted,
+    TranscriptFinal,
     TranscriptRevised,
 )
 from tests.browser.browser import Browser
-from tests.browser.script import AGENT, CALLER, MIXED, final, partial, segment, started
+from tests.browser.script import AGENT, CALLER, MIXED, final, partial, segment, spoken_over, started
 from tests.browser.scripted_server import ScriptedServer
 
 
@@ -166,6 +167,31 @@ def test_speakers_of_a_mixed_line_have_names_and_colours(server: ScriptedServer,
     server.tell("c1", SpeakerUpdated(leg=MIXED, segment=3, speaker="S1"))
     browser.until(lambda: browser.lines()[2]["who"] == "S1", "the speaker's name")
     assert browser.lines()[2]["voice"] == browser.lines()[0]["voice"]
+
+
+def test_words_that_two_say_at_once_show_who_else_speaks(server: ScriptedServer, browser: Browser) -> None:
+    """They stay their speaker's, underlined in the other's colour, with the other's name behind; marks come and go."""
+    server.begin("c1", started(legs=(MIXED,)))
+    server.tell("c1", final(MIXED, 1, 0, "Good morning.", "S1"))
+    server.tell("c1", final(MIXED, 2, 2000, "Hello. Is that you?", "S2"))
+    said = segment(MIXED, 3, 4000, "Yes, it is me today.", "S1")
+    server.tell("c1", TranscriptFinal.of(spoken_over(said, "S2", 2, 4)))
+    browser.open_call(server, "c1")
+    browser.until(lambda: browser.texts(".together"), "the mark")
+    assert browser.texts(".together") == ["is me"]
+    assert browser.said()[2] == "Yes, it is me today."
+    shown = "getComputedStyle(document.querySelector('.together')"
+    assert browser.ask(f"{shown}, '::after').content").endswith('S2"')
+    of_s2 = browser.style(".line:nth-child(2) .said", "color")
+    assert browser.ask(f"{shown}, '::after').color") == of_s2
+    assert browser.style(".together", "color") == browser.style(".line:nth-child(1) .said", "color") != of_s2
+    assert browser.style(".together", "text-decoration-line") == "underline"
+
+    server.tell("c1", TranscriptRevised(leg=MIXED, replaces=(3,), segments=(spoken_over(said, "S2", 0, 1),)))
+    browser.until(lambda: browser.texts(".together") == ["Yes,"], "another answer")
+    server.tell("c1", TranscriptRevised(leg=MIXED, replaces=(3,), segments=(said,)))
+    browser.until(lambda: not browser.texts(".together"), "the mark to go")
+    assert browser.said()[2] == "Yes, it is me today."
 
 
 def test_a_second_voice_on_a_leg_is_named_though_the_colour_is_the_legs(

@@ -130,3 +130,31 @@ def test_transcript(page: Browser, events: list[dict[str, Any]], lines: list[str
       for (const event of EVENTS) transcript.apply(event);
       return transcript.lines.map((line) => line.text ?? null);"""
     assert page.module(script.replace("EVENTS", json.dumps(events))) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "pieces"),
+    [
+        pytest.param("a b", [("a", None), ("b", None)], [["a b", None]], id="nobody-else"),
+        pytest.param(
+            "a b c", [("a", None), ("b", "S2"), ("c", None)], [["a ", None], ["b", "S2"], [" c", None]], id="one"
+        ),
+        pytest.param(
+            "a b c", [("a", "S2"), ("b", "S2"), ("c", "S3")], [["a b", "S2"], [" ", None], ["c", "S3"]], id="two"
+        ),
+        pytest.param(
+            "a b a", [("a", "S2"), ("b", None), ("a", "S2")], [["a", "S2"], [" b ", None], ["a", "S2"]], id="again"
+        ),
+        pytest.param("a b", [("x", "S2"), ("b", "S2")], [["a ", None], ["b", "S2"]], id="not-in-the-text"),
+        pytest.param(
+            "你好吗", [("你", "S2"), ("好", "S2"), ("吗", None)], [["你好", "S2"], ["吗", None]], id="no-blanks"
+        ),
+        pytest.param("a", [], [["a", None]], id="no-words"),
+    ],
+)
+def test_pieces(page: Browser, text: str, words: list[tuple[str, str | None]], pieces: list[list[str | None]]) -> None:
+    """A text keeps every letter, cut where somebody else begins or ceases to speak at the same time."""
+    told = [{"word": word, **({"overlap": other} if other else {})} for word, other in words]
+    script = f"""const {{ piecesOf }} = await import("/static/together.js");
+      return piecesOf({json.dumps(text)}, {json.dumps(told)}).map(({{ text, other }}) => [text, other]);"""
+    assert page.module(script) == pieces

@@ -2,6 +2,7 @@
 
 import { el, setText } from "./dom.js";
 import { clock, endReason, missing, shedding, spoken, voiceName } from "./format.js";
+import { piecesOf } from "./together.js";
 
 const VOICES_OF_A_MIXED_LINE = 6; // colours in captions.css; a seventh speaker shares the first one's
 
@@ -66,8 +67,20 @@ export class Captions {
     if (line.language) said.setAttribute("lang", line.language);
     const [firm, loose] = said.children;
     const stable = line.stable.length + line.text.slice(line.stable.length).search(/\S|$/); // the gap is no word in doubt
-    setText(firm, line.text.slice(0, stable));
+    this.#fillFirm(firm, line, line.text.slice(0, stable));
     setText(loose, line.text.slice(stable));
+  }
+
+  /** Words that somebody else speaks at the same time as are underlined in the other's colour and say who it is. */
+  #fillFirm(firm, line, text) {
+    const pieces = piecesOf(text, line.words);
+    if (!firm.childElementCount && pieces.every(({ other }) => !other)) return setText(firm, text);
+    firm.replaceChildren(...pieces.map(({ text, other }) => (other ? this.#together(text, line.leg, other) : text)));
+  }
+
+  #together(text, leg, other) {
+    const voice = this.voice({ leg, speaker: other });
+    return el("span", { class: "together", "data-voice": voice, "data-other": other, title: `${other} speaks, too` }, text);
   }
 
   #order(drawn) {
