@@ -26,7 +26,7 @@ from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.recognise.cost import Cost
 from bridge.recognise.growth import lateness, replicas_wanted
 from bridge.recognise.pace import is_busy, partial_interval_s
-from bridge.recognise.scheduler import Scheduler
+from bridge.recognise.scheduler import Scheduler, Tell
 from bridge.recognise.window import BRISK_BUCKETS_S, BUCKETS_S, PARTIAL_BUCKETS_S, window_s
 
 WORKERS: Final = 2
@@ -112,9 +112,10 @@ class Cores:
         buckets = BRISK_BUCKETS_S if job.brisk else BUCKETS_S
         return Plan(job, window_s(len(job.samples), PARTIAL_BUCKETS_S if job.urgency is Urgency.PARTIAL else buckets))
 
-    async def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
-        await asyncio.sleep(self._cost.predict([plan.window_s for plan in plans]))
-        return [NOTHING] * len(plans)
+    async def decode(self, plans: Sequence[Plan], tell: Tell) -> None:
+        await asyncio.sleep(self._cost.predict(plans))
+        for _ in plans:
+            tell(NOTHING)
 
     async def close(self) -> None: ...
 

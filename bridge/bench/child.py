@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +25,10 @@ STOP_WITHIN_S: Final = 20.0
 
 @asynccontextmanager
 async def child_server(settings: Mapping[str, str]) -> AsyncIterator[Server]:
-    """A `callbridge serve` with `settings` over the environment's. Raises SetupError when it does not come up."""
+    """A `callbridge serve` with `settings` over the environment's. Raises SetupError when it does not come up.
+
+    SIGTERM breaks off what is done with it as Ctrl-C does: the server does not outlive its parent.
+    """
     with TemporaryDirectory(prefix="callbridge-bench-") as folder:
         key = f"cbk_{secrets.token_hex(16)}"
         port = _free_port()
@@ -47,11 +51,13 @@ async def child_server(settings: Mapping[str, str]) -> AsyncIterator[Server]:
                 stderr=output,
                 process_group=0,  # Ctrl-C is its parent's to hear, which then stops it in order
             )
+        on_sigterm = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
         try:
             await _ready(f"http://127.0.0.1:{port}", process, log)
             yield Server(f"http://127.0.0.1:{port}", key)
         finally:
             await _stop(process)
+            signal.signal(signal.SIGTERM, on_sigterm)
 
 
 async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol, TypeVar
+
+from bridge.ports import DecodeJob
 
 ENCODE_S: Final = 0.0055
 """For each second of a short window, on one thread of the machine the proportions come from."""
@@ -21,22 +23,43 @@ CAREFUL_TIMES: Final = 3
 LEARNING: Final = 0.1
 
 
+class Planned(Protocol):
+    """A job as the decoder will run it."""
+
+    @property
+    def job(self) -> DecodeJob: ...
+
+    @property
+    def window_s(self) -> int:
+        """Seconds of audio, padding included."""
+        ...
+
+    @property
+    def previous_tokens(self) -> int:
+        """Tokens in front of the start token. Plans that agree in it can be decoded together."""
+        ...
+
+
+P = TypeVar("P", bound=Planned)
+
+
 class Cost:
     """Predicts seconds, and learns from what really passed."""
 
     def __init__(self) -> None:
         self._factor = 1.0
 
-    def predict(self, windows_s: Sequence[int], *, careful: bool = False) -> float:
-        """Seconds for one batch of windows, each `windows_s` long."""
-        return self._factor * _proportion(windows_s, careful)
+    def predict(self, plans: Sequence[Planned]) -> float:
+        """Seconds for one batch."""
+        return self._factor * _proportion(plans)
 
-    def learn(self, windows_s: Sequence[int], seconds: float, *, careful: bool = False) -> None:
+    def learn(self, plans: Sequence[Planned], seconds: float) -> None:
         """A batch took `seconds`. One slow batch does not change much."""
-        found = min(max(seconds / _proportion(windows_s, careful), 0.1), 10.0)
+        found = min(max(seconds / _proportion(plans), 0.1), 10.0)
         self._factor += LEARNING * (found - self._factor)
 
 
-def _proportion(windows_s: Sequence[int], careful: bool) -> float:
-    encode = sum(ENCODE_S * window * (1 + window * ENCODE_GROWTH) for window in windows_s)
-    return (encode + DECODE_S + (len(windows_s) - 1) * DECODE_MORE_S) * (CAREFUL_TIMES if careful else 1)
+def _proportion(plans: Sequence[Planned]) -> float:
+    encode = sum(ENCODE_S * plan.window_s * (1 + plan.window_s * ENCODE_GROWTH) for plan in plans)
+    decode = DECODE_S + (len(plans) - 1) * DECODE_MORE_S
+    return (encode + decode) * (CAREFUL_TIMES if any(plan.job.careful for plan in plans) else 1)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias
 
 import structlog
 
 from bridge.errors import EngineError
 from bridge.ports import Clock, Decoded, DecodeJob, Urgency
-from bridge.recognise.cost import Cost
+from bridge.recognise.cost import Cost, P
 
 log = structlog.get_logger()
 
@@ -57,24 +58,8 @@ LOOK_AGAIN_S: Final = 1.0
 """While what can wait waits for the load to fall."""
 
 
-class Planned(Protocol):
-    """A job as the decoder will run it."""
-
-    @property
-    def job(self) -> DecodeJob: ...
-
-    @property
-    def window_s(self) -> int:
-        """Seconds of audio, padding included."""
-        ...
-
-    @property
-    def previous_tokens(self) -> int:
-        """Tokens in front of the start token. Plans that agree in it can be decoded together."""
-        ...
-
-
-P = TypeVar("P", bound=Planned)
+Tell: TypeAlias = Callable[[Decoded], None]
+"""Is given what a batch says, job after job."""
 
 
 class Workers(Protocol[P]):
@@ -89,8 +74,9 @@ class Workers(Protocol[P]):
         """Raises EngineError for a job that cannot be decoded."""
         ...
 
-    async def decode(self, plans: Sequence[P]) -> list[Decoded]:
-        """Plans with as many previous tokens each, in order. Raises EngineError.
+    async def decode(self, plans: Sequence[P], tell: Tell) -> None:
+        """Plans with as many previous tokens each: tell what they say in their order, each as soon as it is known.
+        Raises EngineError; what has been told by then stands.
 
         Cancelled, it gives up the batch and what runs it.
         """
@@ -289,8 +275,8 @@ class Scheduler(Generic[P]):
         held_until = like[0].came + HOLD_S
         if job.urgency is not Urgency.SPECULATIVE:
             return held_until
-        longer = [*_windows(like), like[0].plan.window_s]
-        return max(held_until, job.deadline - self._cost.predict(longer, careful=job.careful) - MARGIN_S)
+        longer = [entry.plan for entry in (*like, like[0])]
+        return max(held_until, job.deadline - self._cost.predict(longer) - MARGIN_S)
 
     def _wake_at(self, when: float) -> None:
         """Look again at `when`, or earlier."""
@@ -310,29 +296,34 @@ class Scheduler(Generic[P]):
         began = self._clock.monotonic()
         if batch[0].is_live:
             self._load.began()
+        untold = deque(batch)
         try:
-            decoded_all = await self._decoded(batch)
-            took_s = self._clock.monotonic() - began
-            self._cost.learn(_windows(batch), took_s, careful=batch[0].plan.job.careful)
-            for entry, decoded in zip(batch, decoded_all, strict=True):
-                self._note(entry, decoded)
-                _resolve(entry.result, decoded)
+            await self._decode(untold)
         except EngineError as error:
-            self._failed(batch, error)
+            self._failed(untold, error)
         except Exception as error:  # workers that are gone: callers must hear of it all the same
             log.exception("workers failed")
-            self._failed(batch, EngineError(f"the workers failed: {error}"))
+            self._failed(untold, EngineError(f"the workers failed: {error}"))
         finally:
             self._optional -= batch[0].optional
             if batch[0].is_live:
                 self._load.ended()
             self.stats.busy_s += self._clock.monotonic() - began
 
-    async def _decoded(self, batch: list[_Waiting[P]]) -> list[Decoded]:
-        self.stats.batches[len(batch)] = self.stats.batches.get(len(batch), 0) + 1
-        for window in _windows(batch):
-            self.stats.windows[window] = self.stats.windows.get(window, 0) + 1
-        return await self._workers.decode([entry.plan for entry in batch])
+    async def _decode(self, untold: deque[_Waiting[P]]) -> None:
+        """Answer each as soon as it can be; what is left of `untold` when this raises has no answer."""
+        began, plans = self._clock.monotonic(), [entry.plan for entry in untold]
+        self.stats.batches[len(plans)] = self.stats.batches.get(len(plans), 0) + 1
+        for plan in plans:
+            self.stats.windows[plan.window_s] = self.stats.windows.get(plan.window_s, 0) + 1
+        await self._workers.decode(plans, lambda decoded: self._answer(untold.popleft(), decoded))
+        self._cost.learn(plans, self._clock.monotonic() - began)
+        if untold:
+            raise EngineError(f"{len(untold)} of {len(plans)} jobs came back without an answer")
+
+    def _answer(self, entry: _Waiting[P], decoded: Decoded) -> None:
+        self._note(entry, decoded)
+        _resolve(entry.result, decoded)
 
     def _note(self, entry: _Waiting[P], decoded: Decoded) -> None:
         job = entry.plan.job
@@ -341,9 +332,9 @@ class Scheduler(Generic[P]):
         if job.urgency in {Urgency.FINAL, Urgency.SPECULATIVE}:
             self.stats.speech_s += len(job.samples) / 16_000
 
-    def _failed(self, batch: list[_Waiting[P]], error: EngineError) -> None:
-        """Each job of a failed batch is tried once more by itself; then its caller hears of it."""
-        for entry in batch:
+    def _failed(self, untold: Iterable[_Waiting[P]], error: EngineError) -> None:
+        """Each job that a failed batch owes is tried once more by itself; then its caller hears of it."""
+        for entry in untold:
             if self._closing or entry.tries or entry.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE}:
                 self.stats.failed += 1
                 _fail(entry.result, error)
@@ -355,10 +346,6 @@ class Scheduler(Generic[P]):
 def _can_join(entry: _Waiting[P], first: _Waiting[P]) -> bool:
     same_need = entry.rank[0] == first.rank[0] and not entry.plan.job.careful
     return same_need and entry.plan.previous_tokens == first.plan.previous_tokens
-
-
-def _windows(batch: Iterable[_Waiting[P]]) -> list[int]:
-    return [entry.plan.window_s for entry in batch]
 
 
 class _Load:

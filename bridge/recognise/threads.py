@@ -10,6 +10,7 @@ import structlog
 
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob
+from bridge.recognise.scheduler import Tell
 from bridge.recognise.whisper import Plan, Whisper
 from bridge.recognise.worker import Worker
 
@@ -53,21 +54,30 @@ class ThreadWorkers:
     def plan(self, job: DecodeJob) -> Plan:
         return self._model.plan(job)
 
-    async def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
+    async def decode(self, plans: Sequence[Plan], tell: Tell) -> None:
         if not self._idle:
             raise EngineError("no worker is left that comes back")
         worker = self._idle.pop()
-        work = worker.submit(lambda: self._model.decode(plans))
+        loop, is_awaited = asyncio.get_running_loop(), True
+
+        def hear(decoded: Decoded) -> None:
+            if is_awaited:
+                tell(decoded)
+
+        def work() -> None:
+            for decoded in self._model.decode(plans):
+                loop.call_soon_threadsafe(hear, decoded)
+
         try:
-            decoded = await asyncio.wrap_future(work)
+            await asyncio.wrap_future(worker.submit(work))
         except asyncio.CancelledError:
+            is_awaited = False
             self._give_up(worker)
             raise
         except BaseException:
             self._idle.append(worker)
             raise
         self._idle.append(worker)
-        return decoded
 
     async def close(self) -> None:
         """Returns when those have stopped that can."""

@@ -9,9 +9,9 @@ from typing import Final, Generic
 import structlog
 
 from bridge.errors import EngineError
-from bridge.ports import Clock, Decoded, DecodeJob
-from bridge.recognise.cost import Cost
-from bridge.recognise.scheduler import P, Planned, Workers
+from bridge.ports import Clock, DecodeJob
+from bridge.recognise.cost import Cost, P
+from bridge.recognise.scheduler import Tell, Workers
 
 log = structlog.get_logger()
 
@@ -41,11 +41,11 @@ class Watched(Generic[P]):
 
     def limit_s(self, plans: Sequence[P]) -> float:
         """After this many seconds the batch is given up."""
-        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict(_windows(plans), careful=_careful(plans))
+        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict(plans)
 
-    async def decode(self, plans: Sequence[P]) -> list[Decoded]:
+    async def decode(self, plans: Sequence[P], tell: Tell) -> None:
         began, limit_s = self._clock.monotonic(), self.limit_s(plans)
-        decoding = asyncio.create_task(self._workers.decode(plans))
+        decoding = asyncio.create_task(self._workers.decode(plans, tell))
         alarm = asyncio.create_task(self._clock.sleep(limit_s))
         try:
             await asyncio.wait({decoding, alarm}, return_when=asyncio.FIRST_COMPLETED)
@@ -56,17 +56,8 @@ class Watched(Generic[P]):
             await asyncio.wait({decoding})  # until it has been replaced
             log.error("a decode does not come back and is given up", seconds=round(limit_s, 1), jobs=len(plans))
             raise EngineError(f"no answer within {limit_s:.0f} s")
-        decoded = decoding.result()
-        self._cost.learn(_windows(plans), self._clock.monotonic() - began, careful=_careful(plans))
-        return decoded
+        decoding.result()
+        self._cost.learn(plans, self._clock.monotonic() - began)
 
     async def close(self) -> None:
         await self._workers.close()
-
-
-def _windows(plans: Sequence[Planned]) -> list[int]:
-    return [plan.window_s for plan in plans]
-
-
-def _careful(plans: Sequence[Planned]) -> bool:
-    return any(plan.job.careful for plan in plans)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -168,20 +168,24 @@ class Whisper:
             beam=CAREFUL_BEAM if job.careful else 1,
         )
 
-    def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
-        """Decode jobs with as many previous tokens, in order. Raises EngineError, whatever it was that failed."""
+    def decode(self, plans: Sequence[Plan]) -> Iterator[Decoded]:
+        """Decode jobs with as many previous tokens: what they say in their order, each as soon as its words have their
+        times. Raises EngineError, whatever it was that failed.
+        """
         try:
             raws = self._generate(plans, [self._encode(plan, plan.window_s) for plan in plans])
-            for index, (plan, raw) in enumerate(zip(plans, raws, strict=True)):
-                if len(raw.tokens) < plan.hurried:
-                    continue
-                whole, raw.tokens = raw.tokens, without_loop(raw.tokens)
-                ran_away = len(whole) >= plan.cap and len(raw.tokens) == len(whole)
-                if ran_away and plan.job.urgency is not Urgency.PARTIAL:
-                    raws[index] = self._again(plan, raw)
-            return [self._read(plan, raw) for plan, raw in zip(plans, raws, strict=True)]
+            for plan, raw in zip(plans, raws, strict=True):
+                yield self._read(plan, self._guarded(plan, raw))
         except Exception as error:
             raise EngineError(f"the model failed: {error}") from error
+
+    def _guarded(self, plan: Plan, raw: _Raw) -> _Raw:
+        """Without its loop; decoded again where it ran away without one."""
+        if len(raw.tokens) < plan.hurried:
+            return raw
+        whole, raw.tokens = raw.tokens, without_loop(raw.tokens)
+        ran_away = len(whole) >= plan.cap and len(raw.tokens) == len(whole)
+        return self._again(plan, raw) if ran_away and plan.job.urgency is not Urgency.PARTIAL else raw
 
     def _previous(self, texts: Tokenizer, job: DecodeJob) -> tuple[int, ...]:
         """Keywords, always, and as much of what was said last as the number of tokens leaves room for."""

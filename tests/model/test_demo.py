@@ -46,8 +46,9 @@ async def test_a_short_call() -> None:
     assert "webhook-signature: v1," in shown
 
 
-async def test_breaking_off() -> None:
-    """Ctrl-C in mid-call stops demo and server at once, without a traceback."""
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+async def test_breaking_off(by: signal.Signals) -> None:
+    """Ctrl-C in mid-call, or who stops a service, stops demo and server at once, without a traceback."""
     demo = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bridge", "demo",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
@@ -60,7 +61,7 @@ async def test_breaking_off() -> None:
                 url = line.split()[1].decode().rstrip(",")
             if line.startswith(b"A call comes in"):
                 break
-    os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to everybody in the foreground
+    os.killpg(demo.pid, by)  # as a terminal does: to everybody in the foreground
     async with asyncio.timeout(30):
         _, told = await demo.communicate()
     assert demo.returncode == 1

@@ -8,7 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from bridge.errors import EngineError
-from bridge.ports import Decoded, DecodeJob
+from bridge.ports import DecodeJob
+from bridge.recognise.scheduler import Tell
 from tests.engines import ScriptedPlan, read
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Decoders:
             job=job, window_s=max(4, -(-len(job.samples) // 16_000)), previous_tokens=len(job.previous_text.split())
         )
 
-    async def decode(self, plans: Sequence[ScriptedPlan]) -> list[Decoded]:
+    async def decode(self, plans: Sequence[ScriptedPlan], tell: Tell) -> None:
         story, rng = self._world.plan, self._rng
         await asyncio.sleep(rng.uniform(0.02, 0.3))
         if not self._world.calm:
@@ -39,6 +40,7 @@ class Decoders:
                 await asyncio.sleep(rng.uniform(0.5, 4.0))
             if rng.random() < story.decode_raises:
                 raise rng.choice([EngineError("scripted"), RuntimeError("scripted")])
-        return [read(plan.job) for plan in plans]
+        for plan in plans:
+            tell(read(plan.job))
 
     async def close(self) -> None: ...

@@ -10,7 +10,7 @@ import numpy as np
 from bridge.engine_metrics import engine_metrics
 from bridge.metrics import render
 from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise.scheduler import Scheduler
+from bridge.recognise.scheduler import Scheduler, Tell
 from tests.clock import VirtualClock
 
 
@@ -29,8 +29,9 @@ class OneWorker:
     def plan(self, job: DecodeJob) -> Plan:
         return Plan(job)
 
-    async def decode(self, plans: Sequence[Plan]) -> list[Decoded]:
-        return [Decoded.nothing("en") for _ in plans]
+    async def decode(self, plans: Sequence[Plan], tell: Tell) -> None:
+        for _ in plans:
+            tell(Decoded.nothing("en"))
 
     async def close(self) -> None: ...
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.recognise import scheduler
-from bridge.recognise.scheduler import HOLD_S, QUIET_S, SHED_PARTIAL_S, Scheduler
+from bridge.recognise.scheduler import HOLD_S, QUIET_S, SHED_PARTIAL_S, Scheduler, Tell
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
 
@@ -174,6 +174,31 @@ async def test_a_failed_batch_is_tried_once_more_one_by_one(clock: VirtualClock)
     assert texts([good.result()]) == ["good"]
     assert isinstance(bad.exception(), EngineError)
     assert (bench.scheduler.stats.failed, texts(task.result() for task in busy)) == (1, ["busy0"])
+
+
+class Half(ScriptedWorkers):
+    """Tells the first of a batch, a second before the rest, or before it fails."""
+
+    async def decode(self, plans: Sequence[ScriptedPlan], tell: Tell) -> None:
+        if len(plans) > 1:
+            await super().decode(plans[:1], tell)
+        await super().decode(plans[1:] or plans, tell)
+
+
+async def test_each_of_a_batch_is_answered_when_it_is_known(clock: VirtualClock) -> None:
+    """Nobody waits for their company's words, and what has been told is not decoded again when the rest fails."""
+    workers = Half(clock=clock, failing={"bad"})
+    under_test: Scheduler[ScriptedPlan] = Scheduler(workers, clock)
+    busy, first, bad = (
+        asyncio.create_task(under_test.decode(one)) for one in (job("busy", seconds=10), job("first"), job("bad"))
+    )
+    await clock.advance(2.5)
+    assert texts([busy.result(), first.result()]) == ["busy", "first"]
+    assert not bad.done()
+    await clock.advance(5.0)
+    assert isinstance(bad.exception(), EngineError)
+    assert workers.names == ["busy", "first", "bad", "bad"]
+    await under_test.close()
 
 
 @pytest.mark.parametrize("urgency", [PARTIAL, SETTLE])

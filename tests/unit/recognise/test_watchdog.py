@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from bridge.errors import EngineError
 from bridge.ports import Decoded
 from bridge.recognise import threads
-from bridge.recognise.scheduler import Scheduler
+from bridge.recognise.scheduler import Scheduler, Tell
 from bridge.recognise.threads import ThreadWorkers
 from bridge.recognise.watchdog import PATIENCE_S, Watched
 from tests.clock import VirtualClock
@@ -23,13 +23,17 @@ from tests.receiver import until
 NEVER = 10_000.0
 
 
+def ignore(_: Decoded) -> None:
+    """Whoever asked does not look."""
+
+
 class Hanging(ScriptedWorkers):
     """The first `hangs` batches never end by themselves."""
 
     hangs = 1
     given_up = 0
 
-    async def decode(self, plans: Sequence[ScriptedPlan]) -> list[Decoded]:
+    async def decode(self, plans: Sequence[ScriptedPlan], tell: Tell) -> None:
         self.hangs, hangs = self.hangs - 1, self.hangs > 0
         try:
             if hangs:
@@ -37,7 +41,7 @@ class Hanging(ScriptedWorkers):
         except asyncio.CancelledError:
             self.given_up += 1
             raise
-        return await super().decode(plans)
+        await super().decode(plans, tell)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ async def test_what_is_slow_here_is_given_longer(clock: VirtualClock) -> None:
     plans = [workers.plan(job("words"))]
     before = watched.limit_s(plans)
     for _ in range(30):
-        decoding = asyncio.create_task(watched.decode(plans))
+        decoding = asyncio.create_task(watched.decode(plans, ignore))
         await clock.advance(5)
         await decoding
     assert watched.limit_s(plans) > before + 5
@@ -96,13 +100,14 @@ class Model:
         self.loaded += 1
         return self
 
-    def decode(self, plans: Sequence[Any]) -> list[Decoded]:
+    def decode(self, plans: Sequence[Any]) -> Iterator[Decoded]:
         if self.breaks is not None:
             raise self.breaks
-        if self.hangs:
-            self.begun.release()
-            self.released.wait()
-        return [Decoded.nothing("en") for _ in plans]
+        for _ in plans:
+            if self.hangs:
+                self.begun.release()
+                self.released.wait()
+            yield Decoded.nothing("en")
 
 
 @pytest.fixture
@@ -115,7 +120,7 @@ async def model() -> AsyncIterator[Model]:
 async def hang(model: Model, workers: ThreadWorkers) -> None:
     """One decode that has begun, hangs and is given up."""
     model.hangs = True
-    decoding = asyncio.create_task(workers.decode([None]))  # type: ignore[list-item]
+    decoding = asyncio.create_task(workers.decode([None], ignore))  # type: ignore[list-item]
     await asyncio.to_thread(model.begun.acquire)
     decoding.cancel()
     await asyncio.wait({decoding})
@@ -123,7 +128,9 @@ async def hang(model: Model, workers: ThreadWorkers) -> None:
 
 
 async def one(workers: ThreadWorkers) -> int:
-    return len(await workers.decode([None]))  # type: ignore[list-item]
+    told: list[Decoded] = []
+    await workers.decode([None], told.append)  # type: ignore[list-item]
+    return len(told)
 
 
 async def test_a_thread_that_hangs_is_replaced(model: Model) -> None:
@@ -160,4 +167,34 @@ async def test_a_decode_that_breaks_leaves_its_thread_at_work(model: Model, erro
         await one(workers)
     model.breaks = None
     assert (await one(workers), model.loaded) == (1, 1)
+    await workers.close()
+
+
+class SecondHangs(Model):
+    """Answers the first of a batch at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+
+    def decode(self, plans: Sequence[Any]) -> Iterator[Decoded]:
+        yield Decoded.nothing("en")
+        self.released.wait()
+        yield Decoded.nothing("en")
+        self.ended.set()
+
+
+async def test_each_of_a_batch_is_told_when_it_is_known() -> None:
+    """The first does not wait for the second, and what is said by a decode that was given up is for nobody."""
+    model = SecondHangs()
+    workers = ThreadWorkers(model.load, count=1)
+    told: list[Decoded] = []
+    decoding = asyncio.create_task(workers.decode([None, None], told.append))  # type: ignore[list-item]
+    await until(lambda: len(told) == 1)
+    decoding.cancel()
+    await asyncio.wait({decoding})
+    model.released.set()
+    await asyncio.to_thread(model.ended.wait)
+    await asyncio.sleep(0)
+    assert len(told) == 1
     await workers.close()
