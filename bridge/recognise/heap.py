@@ -1,8 +1,9 @@
-"""glibc's heap, told to keep what decoding frees: each token takes and gives back megabytes."""
+"""glibc's heap, told to keep what decoding frees, as each token takes and gives back megabytes, and nothing else."""
 
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from typing import Final
 
 M_TRIM_THRESHOLD: Final = -1
@@ -12,6 +13,12 @@ M_MMAP_THRESHOLD: Final = -3
 
 KEPT: Final = 1 << 30
 GROWTH: Final = 1 << 26
+
+
+def give_back_heap() -> None:
+    """What is free now goes back to the kernel, from all threads' arenas: after something large that comes seldom."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def keep_heap() -> None:

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from bridge.ports import Clock
 from bridge.recognise import weights
 from bridge.recognise.heap import keep_heap
+from bridge.recognise.processor import kept_waiting_s
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.threads import ThreadWorkers
 from bridge.recognise.watchdog import Watched
@@ -93,7 +94,7 @@ class LocalEngine(Scheduler[Plan]):
     """The scheduler, and what it runs on."""
 
     def __init__(self, workers: ThreadWorkers, clock: Clock, tuned: Tuning, found: weights.Found) -> None:
-        super().__init__(Watched(workers, clock), clock, max_batch=tuned.max_batch)
+        super().__init__(Watched(workers, clock, kept_waiting_s=kept_waiting_s), clock, max_batch=tuned.max_batch)
         self._threads = workers
         self.model = workers.model
         self.tuning = tuned

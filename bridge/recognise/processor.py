@@ -1,8 +1,9 @@
-"""What CTranslate2 should make of this machine's processor."""
+"""What CTranslate2 should make of this machine's processor, and how much of it there is for us."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ ISA: Final = "CT2_FORCE_CPU_ISA"
 """CTranslate2's own variable. It reads it once, when the first model is loaded."""
 
 CPUINFO: Final = Path("/proc/cpuinfo")
+
+THREADS: Final = Path("/proc/self/task")
 
 WANTED: Final = frozenset({"avx512f", "avx512cd", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"})
 """What the kernels need, and VNNI: processors that have it do not slow down for wide registers as older ones did."""
@@ -26,3 +29,14 @@ def choose_kernels(cpuinfo: Path = CPUINFO) -> None:
     flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
     if WANTED.issubset(flags):
         os.environ.setdefault(ISA, "AVX512")
+
+
+def kept_waiting_s(threads: Path = THREADS) -> float:
+    """Seconds in all, since they began, that threads of this process could have run and had no processor (Linux's
+    `schedstat`, its second number, in ns). 0 where the system does not tell.
+    """
+    waited_ns = 0
+    for file in threads.glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):  # a thread that has just ended
+            waited_ns += int(file.read_text("ascii").split()[1])
+    return waited_ns / 1e9

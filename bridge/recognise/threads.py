@@ -10,6 +10,7 @@ import structlog
 
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob
+from bridge.recognise.heap import give_back_heap
 from bridge.recognise.scheduler import Tell
 from bridge.recognise.whisper import Plan, Whisper
 from bridge.recognise.worker import Worker
@@ -89,6 +90,7 @@ class ThreadWorkers:
         self._stuck.add(worker)
         loop = asyncio.get_running_loop()
         worker.submit(loop.call_soon_threadsafe, self._came_back, worker)  # should it ever
+        worker.submit(give_back_heap)  # the model that it held has gone by then
         worker.stop()
         if len(self._stuck) > MOST_STUCK:
             self._count -= 1
@@ -107,3 +109,4 @@ class ThreadWorkers:
 
     def _load_again(self) -> None:
         self._model = self._load()
+        give_back_heap()  # loading takes more than what is loaded

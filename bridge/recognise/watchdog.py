@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Generic
 
 import structlog
@@ -27,9 +27,11 @@ class Watched(Generic[P]):
     that fails: the scheduler then tries its jobs once more, elsewhere.
     """
 
-    def __init__(self, workers: Workers[P], clock: Clock) -> None:
+    def __init__(self, workers: Workers[P], clock: Clock, *, kept_waiting_s: Callable[[], float] = lambda: 0.0) -> None:
+        """`kept_waiting_s` is how long decodes have been kept from the processor until now: nothing hangs for that."""
         self._workers = workers
         self._clock = clock
+        self._kept_waiting_s = kept_waiting_s
         self._cost = Cost()
 
     @property
@@ -44,13 +46,14 @@ class Watched(Generic[P]):
         return PATIENCE_S + TIMES_AS_LONG * self._cost.predict(plans)
 
     async def decode(self, plans: Sequence[P], tell: Tell) -> None:
-        began, limit_s = self._clock.monotonic(), self.limit_s(plans)
+        began, limit_s, kept_s = self._clock.monotonic(), self.limit_s(plans), self._kept_waiting_s()
         decoding = asyncio.create_task(self._workers.decode(plans, tell))
-        alarm = asyncio.create_task(self._clock.sleep(limit_s))
         try:
-            await asyncio.wait({decoding, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            give_up_at = began + limit_s
+            while not decoding.done() and (left_s := give_up_at - self._clock.monotonic()) > 0:
+                await self._until_done(decoding, left_s)
+                give_up_at = began + limit_s + self._kept_waiting_s() - kept_s
         finally:
-            alarm.cancel()
             hangs = decoding.cancel()
         if hangs:
             await asyncio.wait({decoding})  # until it has been replaced
@@ -58,6 +61,13 @@ class Watched(Generic[P]):
             raise EngineError(f"no answer within {limit_s:.0f} s")
         decoding.result()
         self._cost.learn(plans, self._clock.monotonic() - began)
+
+    async def _until_done(self, decoding: asyncio.Task[None], at_most_s: float) -> None:
+        alarm = asyncio.create_task(self._clock.sleep(at_most_s))
+        try:
+            await asyncio.wait({decoding, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
 
     async def close(self) -> None:
         await self._workers.close()

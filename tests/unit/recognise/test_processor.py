@@ -1,4 +1,4 @@
-"""Which of CTranslate2's kernels are used."""
+"""Which of CTranslate2's kernels are used, and how long they were kept from the processor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.recognise.processor import ISA, WANTED, choose_kernels
+from bridge.recognise.processor import ISA, WANTED, choose_kernels, kept_waiting_s
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +42,13 @@ def test_the_users_choice_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_machine_that_does_not_say(tmp_path: Path) -> None:
     choose_kernels(tmp_path / "none")
     assert ISA not in os.environ
+
+
+def test_time_without_a_processor_is_summed_over_threads(tmp_path: Path) -> None:
+    """A thread that ends while it is looked at, and one that says nothing of itself, count for nothing."""
+    for name, told in (("1", "900 2000000000 12\n"), ("2", "5 500000000 1\n"), ("3", ""), ("4", "no numbers here")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "schedstat").write_text(told)
+    (tmp_path / "5").mkdir()
+    assert kept_waiting_s(tmp_path) == pytest.approx(2.5)
+    assert kept_waiting_s(tmp_path / "none") == 0

@@ -78,6 +78,18 @@ async def test_what_is_slow_here_is_given_longer(clock: VirtualClock) -> None:
     assert watched.limit_s(plans) > before + 5
 
 
+async def test_a_decode_that_gets_no_processor_does_not_hang(clock: VirtualClock) -> None:
+    """Time for which it was kept waiting does not count, or a busy machine would load model after model."""
+    workers = ScriptedWorkers(clock=clock, seconds=50.0)
+    began = clock.monotonic()
+    watched: Watched[ScriptedPlan] = Watched(workers, clock, kept_waiting_s=lambda: 0.9 * (clock.monotonic() - began))
+    told: list[Decoded] = []
+    decoding = asyncio.create_task(watched.decode([workers.plan(job("words"))], told.append))
+    await clock.advance(50.5)
+    await decoding
+    assert texts(told) == ["words"]
+
+
 async def test_care_is_given_longer(clock: VirtualClock) -> None:
     """Several hypotheses take their time: one that goes by them is no hanging decode."""
     workers = ScriptedWorkers(clock=clock)
