@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from bridge.model.call_key import CallKey
@@ -45,7 +45,7 @@ class EventBoard(Protocol):
 class EventFeed(Protocol):
     """Events as subscribers read them."""
 
-    def call(self, tenant: str, call_id: str, *, after: int = 0, coming: bool = False) -> AsyncIterator[Event]:
+    def call(self, tenant: str, call_id: str, *, after: int = 0, coming: bool = False) -> AsyncGenerator[Event, None]:
         """Every event of one call behind `seq` `after`, in order, none missing or twice; ends when the call is settled.
 
         `coming`: it is about to begin in this process, and is waited for. Raises NotFoundError when the tenant has no
@@ -53,6 +53,6 @@ class EventFeed(Protocol):
         """
         ...
 
-    def tenant(self, tenant: str) -> AsyncIterator[Event]:
+    def tenant(self, tenant: str) -> AsyncGenerator[Event, None]:
         """Events of all the tenant's calls from now on. Never ends."""
         ...

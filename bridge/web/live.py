@@ -6,9 +6,10 @@ Feeds are pulled: a subscriber that reads slowly only falls behind itself. One t
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 import structlog
@@ -17,7 +18,8 @@ from pydantic import Field
 
 from bridge.errors import BridgeError, InvalidRequestError, SlowReaderError
 from bridge.metrics import SUBSCRIBERS, SUBSCRIBERS_CUT
-from bridge.model.events import Event
+from bridge.model.records import CallRecord
+from bridge.web.audience import AUDIENCES, Reader
 from bridge.web.auth import Scope
 from bridge.web.context import Context
 from bridge.web.drain import first_of
@@ -45,16 +47,16 @@ async def call_events(ask: Ask[After, Nothing]) -> web.StreamResponse:
         # Only EventSource sends the header, when it comes back by itself. 204 is how it is told to stop.
         return web.Response(status=204)
     subscriber = SseSubscriber(ask.request, ask.context.clock, resumable=True)
-    await _follow_call(ask, subscriber, ask.query.after if seen is None else seen)
+    await _follow_call(ask, subscriber, call, ask.query.after if seen is None else seen)
     return subscriber.response
 
 
 async def call_live(ask: Ask[After, Nothing]) -> web.StreamResponse:
     if not _is_upgrade(ask.request):
         raise InvalidRequestError("this path is a WebSocket; …/events has the same as Server-Sent Events")
-    await ask.context.store.call(ask.tenant, ask.path("call_id"))
+    call = await ask.context.store.call(ask.tenant, ask.path("call_id"))
     subscriber = SocketSubscriber(ask.request)
-    await _follow_call(ask, subscriber, ask.query.after)
+    await _follow_call(ask, subscriber, call, ask.query.after)
     return subscriber.response
 
 
@@ -64,32 +66,35 @@ async def tenant_events(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
         subscriber = SocketSubscriber(ask.request)
     else:
         subscriber = SseSubscriber(ask.request, ask.context.clock, resumable=False)
+    reader = Reader(subscriber, ask.context.patience_s)
+
+    async def tell() -> None:
+        async with aclosing(ask.context.feed.tenant(ask.tenant)) as events:
+            async for event in events:
+                await reader.take(event)
+
     with ask.limits.reader(ask.tenant):
-        await _follow(ask.context, subscriber, ask.context.feed.tenant(ask.tenant), resume=None)
+        await _follow(ask.context, subscriber, tell)
     return subscriber.response
 
 
-async def _follow_call(ask: Ask[After, Nothing], subscriber: Subscriber, after: int) -> None:
-    events = ask.context.feed.call(ask.tenant, ask.path("call_id"), after=after)
+async def _follow_call(ask: Ask[After, Nothing], subscriber: Subscriber, call: CallRecord, after: int) -> None:
+    reader = Reader(subscriber, ask.context.patience_s, after)
+    tell = partial(ask.request.app[AUDIENCES].follow, call.key, reader, call.last_seq)
     with ask.limits.reader(ask.tenant):
-        await _follow(ask.context, subscriber, events, resume=after)
+        await _follow(ask.context, subscriber, tell, reader)
 
 
 async def _follow(
-    context: Context, subscriber: Subscriber, events: AsyncIterator[Event], *, resume: int | None
+    context: Context, subscriber: Subscriber, tell: Callable[[], Awaitable[None]], resuming: Reader | None = None
 ) -> None:
-    """Write `events` to `subscriber` until the feed ends, it leaves, it stalls, or the server closes."""
+    """Until `tell` has told all, the subscriber leaves, it stalls, or the server closes. `resuming` can come back to
+    where it was.
+    """
 
-    async def tell() -> End:
-        nonlocal resume
+    async def told() -> End:
         try:
-            async for event in events:
-                if subscriber.has_room(event):
-                    await subscriber.send(event)
-                else:
-                    async with asyncio.timeout(context.patience_s):
-                        await subscriber.send(event)
-                resume = None if resume is None else event.seq
+            await tell()
         except ConnectionError:
             return End.LEFT
         except (TimeoutError, SlowReaderError):
@@ -105,14 +110,10 @@ async def _follow(
 
     with SUBSCRIBERS.labels(subscriber.transport).track_inprogress():
         await subscriber.open()
-        try:
-            end: End = await first_of(tell(), subscriber.attend(), close())
-        finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
+        end: End = await first_of(told(), subscriber.attend(), close())
         if end is End.SLOW:
             SUBSCRIBERS_CUT.labels(subscriber.transport).inc()
-        await subscriber.part(end, resume)
+        await subscriber.part(end, None if resuming is None else resuming.seen)
 
 
 def _last_event_id(request: web.Request) -> int | None:

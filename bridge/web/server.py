@@ -29,6 +29,7 @@ from bridge.web import (
     webhooks,
     whip,
 )
+from bridge.web.audience import AUDIENCES, Audiences
 from bridge.web.context import CONTEXT, Context
 from bridge.web.drain import until_idle
 from bridge.web.limits import LIMITS, Limits
@@ -70,6 +71,7 @@ def application(opening: Opening) -> web.Application:
         async with opening() as context:
             app[CONTEXT] = context
             app[LIMITS] = Limits(context.settings, context.clock)
+            app[AUDIENCES] = Audiences(context.feed)
             async with _recording_server(context, app[RTP_CALLS]):
                 yield
 

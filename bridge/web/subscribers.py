@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import struct
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from typing import Final, Protocol
@@ -21,6 +23,7 @@ RETRY_MS: Final = 2000
 FAREWELL_S: Final = 2
 ROOM: Final = 2**16
 """Bytes below which a connection that has nothing unsent takes a message without a wait: asyncio's high-water mark."""
+FINAL_TEXT: Final = 0x80 | WSMsgType.TEXT
 MAX_CLIENT_MESSAGE: Final = 4096
 """Bytes. Subscribers have nothing to say; what they say is read and dropped."""
 
@@ -29,6 +32,10 @@ SSE_HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold events back until its buffer is full
 }
+
+
+Form = Callable[[Event], bytes]
+"""Writes an event as it goes over the wire: alike for all subscribers of this form, and to be joined with others."""
 
 
 class End(Enum):
@@ -55,15 +62,20 @@ class Subscriber(Protocol):
     """One open connection that events are written to."""
 
     transport: str
+    form: Form
 
     async def open(self) -> None: ...
 
-    def has_room(self, event: Event) -> bool:
-        """Whether `send` will not wait."""
+    def has_room(self, written: bytes) -> bool:
+        """Whether it may be written without a wait."""
+        ...
+
+    async def write(self, written: bytes) -> None:
+        """For what there is room. Raises ConnectionError when the other side has gone."""
         ...
 
     async def send(self, event: Event) -> None:
-        """Raises ConnectionError when the other side has gone. Waits while its buffers are full."""
+        """The same for what there is no room; waits while buffers are full."""
         ...
 
     async def attend(self) -> End:
@@ -83,18 +95,21 @@ class SseSubscriber:
     def __init__(self, request: web.Request, clock: Clock, *, resumable: bool) -> None:
         self._request = request
         self._clock = clock
-        self._form = _block_with_id if resumable else _block
+        self.form: Form = _block_with_id if resumable else _block
         self.response = web.StreamResponse(headers=SSE_HEADERS)
 
     async def open(self) -> None:
         await self.response.prepare(self._request)
         await self.response.write(f"retry: {RETRY_MS}\n\n".encode())
 
-    def has_room(self, event: Event) -> bool:
-        return _has_room(self._request, event.written(self._form))
+    def has_room(self, written: bytes) -> bool:
+        return _has_room(self._request, written)
+
+    async def write(self, written: bytes) -> None:
+        await self.response.write(written)
 
     async def send(self, event: Event) -> None:
-        await self.response.write(event.written(self._form))
+        await self.response.write(event.written(self.form))
 
     async def attend(self) -> End:
         with suppress(ConnectionError):
@@ -116,6 +131,7 @@ class SocketSubscriber:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
+        self.form: Form = _frame
         self.response = web.WebSocketResponse(
             heartbeat=KEEP_ALIVE_S,
             timeout=FAREWELL_S,
@@ -126,8 +142,15 @@ class SocketSubscriber:
     async def open(self) -> None:
         await self.response.prepare(self._request)
 
-    def has_room(self, event: Event) -> bool:
-        return _has_room(self._request, event.written(_message))
+    def has_room(self, written: bytes) -> bool:
+        return _has_room(self._request, written)
+
+    async def write(self, written: bytes) -> None:
+        """Past aiohttp, which writes each frame by itself."""
+        transport = self._request.transport
+        if transport is None or transport.is_closing() or self.response.closed:
+            raise ConnectionResetError("the subscriber has gone")
+        transport.write(written)
 
     async def send(self, event: Event) -> None:
         await self.response.send_frame(event.written(_message), WSMsgType.TEXT)
@@ -149,6 +172,18 @@ class SocketSubscriber:
 
 def _message(event: Event) -> bytes:
     return event.to_json().encode()
+
+
+def _frame(event: Event) -> bytes:
+    """RFC 6455 §5.2: a text message in one frame, unmasked as a server's are."""
+    message = event.written(_message)
+    if len(message) < 126:
+        head = bytes((FINAL_TEXT, len(message)))
+    elif len(message) < 2**16:
+        head = struct.pack("!BBH", FINAL_TEXT, 126, len(message))
+    else:
+        head = struct.pack("!BBQ", FINAL_TEXT, 127, len(message))
+    return head + message
 
 
 def _block(event: Event) -> bytes:

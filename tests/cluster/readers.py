@@ -27,7 +27,8 @@ UPGRADE: Final = (
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 SSE_DATA: Final = re.compile(rb"data: (\{.*\})\n")
-PING: Final = b"\x89"
+PING: Final = b"\x89\0"
+"""An empty one (RFC 6455 §5.5.2), wherever it comes: no event has these two bytes in a row."""
 PONG: Final = b"\x8a\x80\0\0\0\0"
 LAST: Final = b'"type":"call.ended"'
 SILENCE_S: Final = 60.0
@@ -92,7 +93,7 @@ def read(readers: list[Reader]) -> float:
             reader = by_number[number]
             data = reader.socket.recv(65536)
             reader.came.append((time.monotonic(), data))
-            if data[:1] == PING:
+            if PING in data:
                 reader.socket.send(PONG)
             if LAST in data or not data:
                 poll.unregister(number)

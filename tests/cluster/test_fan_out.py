@@ -51,7 +51,7 @@ async def test_many_subscribers_of_one_call(nodes: Nodes, capsys: pytest.Capture
     [end] = [event["seq"] for event in events if event["type"] == "call.ended"]
     lines = []
     for kind, told in seen["kinds"].items():
-        assert all(seqs[:end] == list(range(1, end + 1)) for seqs in told["seqs"])
+        assert [seqs for seqs in told["seqs"] if seqs[:end] != list(range(1, end + 1))] == []
         p50, p95, most = np.percentile(told["late_ms"], [50, 95, 100])
         port, transport = kind.split()
         name = f"{len(told['seqs'])} by {transport} at the {'own' if int(port) == servers[0].port else 'other'} server"
