@@ -76,6 +76,10 @@ class WhipQuery(Incoming):
     language: str | None = Field(default=None, description="a language code; found by listening where it is left out")
     diarize: str | None = Field(default=None, description="whether speakers of one track are to be told apart")
     keywords: str | None = Field(default=None, description="words to be expected, comma-separated")
+    turns: Literal["captions", "bot", "off"] | None = Field(default=None, description="how turns are told")
+    eot_threshold: float | None = Field(default=None, description="how sure `turn.ended` must be")
+    eager_eot_threshold: float | None = Field(default=None, description="how sure `turn.eager_ended` must be")
+    eot_timeout_ms: int | None = Field(default=None, description="silence that ends any turn")
     talk: Literal["on", "off"] = Field(
         default="off", description="`on`: an offer of `sendrecv` is answered so, and a bot can talk back"
     )

@@ -13,6 +13,7 @@ from aiohttp import web
 from selenium import webdriver
 
 from tests.browser.browser import Browser
+from tests.browser.humming import PITCH, PITCH_HZ, hum
 from tests.browser.real_server import RealServer, running_server
 from tests.browser.scripted_server import KEY
 
@@ -176,6 +177,28 @@ def test_live_captions_without_udp(page: Browser, shop: Customer, browser: str, 
     if "CALL" in options:
         assert told["callId"] == f"{told['chosen']}-2"
     assert any(event["type"] == "transcript.final" for event in told["events"])
+
+
+def test_a_bot_is_heard(page: Browser, shop: Customer) -> None:
+    """Whoever listens to replies is given what a bot says on the call."""
+    page.expected_complaints = ["404"]
+    call_id = run(
+        page,
+        shop,
+        PITCH
+        + """const voice = new Audio();
+        globalThis.captions = await callbridge.liveCaptions({
+          language: "en", turns: "bot", onReply: (stream) => { voice.srcObject = stream; },
+        });
+        await voice.play();
+        globalThis.pitch = pitchOf(voice.captureStream());
+        return captions.callId;""",
+    )
+    assert page.ask("pitch()") == 0
+    bot = asyncio.run_coroutine_threadsafe(hum(shop.server.url, call_id), shop.server.loop)
+    assert page.until(lambda: page.ask("pitch()"), "a sound") == pytest.approx(PITCH_HZ, rel=0.02)
+    assert bot.result(30) == "played"
+    page.module("await captions.close();")
 
 
 def test_a_recording_that_is_sent_in(page: Browser, shop: Customer) -> None:

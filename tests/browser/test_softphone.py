@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.browser import Browser
+from tests.browser.humming import PITCH, PITCH_HZ, hum
 from tests.browser.real_server import RealServer, running_server
 from tests.browser.scripted_server import KEY
 
@@ -47,6 +50,14 @@ def enter(browser: Browser, server: RealServer) -> None:
     browser.until(lambda: browser.texts("#dial") == ["Start the call"], "the button")
 
 
+def only_call(browser: Browser) -> dict[str, Any]:
+    """As the server's list has it."""
+    (call,) = browser.module(
+        "return (await (await fetch('/v1/calls', { headers: { Authorization: `Bearer ${sessionStorage.getItem('callbridge.key')}` } })).json()).calls"
+    )
+    return dict(call)
+
+
 def test_from_a_microphone_to_captions(real_server: RealServer, phone: Browser) -> None:
     """One button: words appear while they are spoken, and stay when it is pushed again."""
     enter(phone, real_server)
@@ -61,10 +72,23 @@ def test_from_a_microphone_to_captions(real_server: RealServer, phone: Browser) 
     phone.until(lambda: "hung up" in phone.text(".note"), "the end in the captions")
     assert phone.text("#state") == "You hung up."
     assert {line["who"] for line in phone.lines()} == {"Caller"}
-    (call,) = phone.module(
-        "return (await (await fetch('/v1/calls', { headers: { Authorization: `Bearer ${sessionStorage.getItem('callbridge.key')}` } })).json()).calls"
-    )
+    call = only_call(phone)
     assert (call["carrier"], call["metadata"], call["reason"]) == ("webrtc", {"desk": "7"}, "hangup")
+
+
+def test_a_bot_is_heard(real_server: RealServer, phone: Browser) -> None:
+    """What a bot says on the call comes out of the page, and nothing does once it has been hung up."""
+    enter(phone, real_server)
+    phone.click("#dial")
+    phone.until(phone.lines, "the call")
+    phone.do(PITCH + "globalThis.pitch = pitchOf(document.getElementById('reply').captureStream());")
+    assert phone.ask("pitch()") == 0
+    bot = asyncio.run_coroutine_threadsafe(hum(real_server.url, only_call(phone)["call_id"]), real_server.loop)
+    assert phone.until(lambda: phone.ask("pitch()"), "a sound") == pytest.approx(PITCH_HZ, rel=0.02)
+    assert bot.result(30) == "played"
+    phone.click("#dial")
+    phone.until(lambda: phone.texts("#dial") == ["Start the call"], "the end")
+    assert phone.ask("document.getElementById('reply').srcObject") is None
 
 
 def test_no_line_is_free(real_server: RealServer, phone: Browser) -> None:

@@ -80,14 +80,20 @@ async def ended(call: TakenCall) -> list[str]:
 async def test_every_codec(server: MediaServer, one: Publisher, codec: str) -> None:
     """What one publishes is heard whole, in place and in tune, and nothing is said to be missing."""
     one.send(Recording(tone(440, seconds=1.1)), codec)
-    await one.publish(query="?call_id=c1&metadata.queue=sales&language=en")
+    await one.publish(query="?call_id=c1&metadata.queue=sales&language=en&turns=bot&eot_threshold=0.7")
     call = await server.taker.next_call(ended=False)
     await call.heard(50)
     assert (await one.ask("DELETE")).status == 200
     assert await ended(call) == ["hangup"]
     assert (call.started.carrier, call.started.legs, call.tenant) == ("webrtc", (Leg.CALLER,), "acme")
     assert call.started.media_format.encoding == codec.upper()
-    assert call.started.parameters == {"call_id": "c1", "metadata.queue": "sales", "language": "en"}
+    assert call.started.parameters == {
+        "call_id": "c1",
+        "metadata.queue": "sales",
+        "language": "en",
+        "turns": "bot",
+        "eot_threshold": "0.7",
+    }
     samples, gaps = heard(call, Leg.CALLER, call.started.media_format)
     assert not gaps
     assert len(samples) == len(call.chunks(Leg.CALLER)) * SAMPLE_RATE // 50 >= SAMPLE_RATE

@@ -34,6 +34,8 @@ export interface LiveCaptionsOptions {
   language?: string;
   /** Words to listen for. */
   keywords?: readonly string[];
+  /** How turns are told: `bot` for who answers them; left out, `captions`. */
+  turns?: "captions" | "bot" | "off";
   /** Comes back with the call, in webhooks and lists. */
   metadata?: Readonly<Record<string, string>>;
   /** What is being said; `stable_text` is how far it will not change. */
@@ -47,6 +49,8 @@ export interface LiveCaptionsOptions {
   onEvent?(event: CallEvent): void;
   /** The connection dropped; it is taken up again where it broke off, and nothing is missing. */
   onReconnecting?(): void;
+  /** What a bot on the call says, for an `<audio>` element's `srcObject`. Over WebRTC alone. */
+  onReply?(stream: MediaStream): void;
   /** The captions came to an end that is not the call's. */
   onError?(error: CallbridgeError): void;
 }

@@ -158,22 +158,24 @@ const HEARD_BY = {
 /** Begin a call with the microphone, or with `stream`, and read along. Resolves once the call has begun. */
 async function liveCaptions(
   server,
-  { stream, callId = `web_${crypto.randomUUID()}`, language, keywords, metadata, transport = "auto", ...callbacks },
+  { stream, callId = `web_${crypto.randomUUID()}`, language, keywords, turns, metadata, transport = "auto", onReply, ...callbacks },
 ) {
   const query = new URLSearchParams({ call_id: callId });
   if (language) query.set("language", language);
   if (keywords) query.set("keywords", keywords.join(","));
+  if (turns) query.set("turns", turns);
   for (const [name, value] of Object.entries(metadata ?? {})) query.set(`metadata.${name}`, value);
   const heard = stream ?? (await askForMicrophone());
   const letGo = () => stream ?? giveUp(heard);
   let dialled;
   try {
-    dialled = await dial(server, heard, query, transport);
+    dialled = await dial(server, heard, query, transport, { hears: Boolean(onReply) });
   } catch (error) {
     letGo();
     throw error;
   }
-  const { line, over } = dialled;
+  const { line, over, reply } = dialled;
+  if (reply) onReply(reply);
   const captions = new LiveCaptions(server, query.get("call_id"), callbacks, async () => {
     letGo();
     await line.close();
@@ -187,10 +189,10 @@ async function liveCaptions(
  * A line that is open, and the promise of its end. Where WebRTC does not get through, a WebSocket takes its place, for as
  * long as the page lives: a second call, whose id in `query` then ends in `-2`.
  */
-async function dial(server, stream, query, transport) {
+async function dial(server, stream, query, transport, wanted) {
   if (transport === "websocket" || (transport === "auto" && server.blocked)) return openLine(await socketLine(server), stream, query);
   try {
-    return await openLine(new Line(server, transport === "auto" ? TRY_MS : CONNECT_MS), stream, query);
+    return await openLine(new Line(server, transport === "auto" ? TRY_MS : CONNECT_MS), stream, query, wanted);
   } catch (error) {
     if (transport !== "auto" || error.code !== "no_connection") throw error;
     const second = await socketLine(server);
@@ -206,9 +208,9 @@ async function socketLine(server) {
   return new SocketLine(server);
 }
 
-async function openLine(line, stream, query) {
+async function openLine(line, stream, query, wanted) {
   try {
-    return { line, ...(await line.open(stream, query)) };
+    return { line, ...(await line.open(stream, query, wanted)) };
   } catch (error) {
     await line.close();
     throw error;
@@ -319,16 +321,17 @@ export class Line {
   }
 
   /**
-   * Send `stream` as the call that `query` describes. Resolves when audio flows, to a promise of the line's end; rejects
-   * when the server refuses, or nothing gets through.
+   * Send `stream` as the call that `query` describes. Resolves when audio flows, to a promise of the line's end, and to
+   * what a bot will say where somebody `hears` it; rejects when the server refuses, or nothing gets through.
    */
-  async open(stream, query) {
+  async open(stream, query, { hears = false } = {}) {
     const peer = new RTCPeerConnection({ iceServers: await iceServers(this.#server) });
     this.#peer = peer;
     peer.addEventListener("icecandidate", ({ candidate }) => candidate && this.#found(candidate));
-    for (const track of stream.getAudioTracks()) peer.addTransceiver(track, { direction: "sendonly", streams: [stream] });
+    const direction = hears ? "sendrecv" : "sendonly";
+    for (const track of stream.getAudioTracks()) peer.addTransceiver(track, { direction, streams: [stream] });
     await peer.setLocalDescription();
-    const response = await this.#server.open(`v1/whip?${query}`, {
+    const response = await this.#server.open(`v1/whip?${query}${hears ? "&talk=on" : ""}`, {
       method: "POST", headers: { "Content-Type": "application/sdp" }, body: peer.localDescription.sdp,
     });
     // Relative to the server's address, so that a proxy may mount it anywhere.
@@ -338,7 +341,8 @@ export class Line {
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
     for (const candidate of this.#waiting.splice(0)) void this.#trickle(candidate);
     await connected(peer, this.#patienceMs);
-    return { over: over(peer) };
+    const reply = hears ? new MediaStream(peer.getReceivers().map(({ track }) => track)) : null;
+    return { over: over(peer), reply };
   }
 
   /** Hang up; resolves when the server knows. A page that is being closed is heard out, too. */

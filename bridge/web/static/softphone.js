@@ -15,7 +15,7 @@ import { CallbridgeError, Line } from "../sdk/callbridge.js";
 const BEGUN_TRIES = 40;
 const BEGUN_MS = 100;
 /** Of the page's own address, what goes on with the call. */
-const HANDED_ON = /^(?:language|keywords|diarize|metadata\..+)$/;
+const HANDED_ON = /^(?:language|keywords|diarize|turns|(?:eager_)?eot_\w+|metadata\..+)$/;
 
 const LABELS = { ready: "Start the call", dialling: "Cancel", talking: "Hang up" };
 
@@ -50,9 +50,9 @@ async function call() {
     if (current !== mine) return giveUp(mine.stream);
     show("dialling", "Connecting…");
     const callId = `web_${crypto.randomUUID()}`;
-    const opened = await mine.line.open(mine.stream, queryOf(callId));
+    const opened = await mine.line.open(mine.stream, queryOf(callId), { hears: true });
     if (current !== mine) return undefined;
-    talk(mine);
+    talk(mine, opened.reply);
     void opened.over.then(() => hangUp(mine, "The connection ended."));
     await read(mine, callId);
   } catch (error) {
@@ -65,13 +65,15 @@ async function call() {
   return undefined;
 }
 
-function talk(mine) {
+function talk(mine, reply) {
   mine.talking = true;
   const began = Date.now();
   const bar = byId("level-bar");
   const timer = setInterval(() => setText(byId("length"), clock(Date.now() - began)), 500);
   mine.undo.push(() => clearInterval(timer));
   mine.undo.push(watchLevel(mine.stream, (level) => bar.style.setProperty("transform", `scaleX(${level.toFixed(2)})`)));
+  byId("reply").srcObject = reply;
+  mine.undo.push(() => (byId("reply").srcObject = null));
   // A phone that puts its screen to sleep takes the microphone away.
   void navigator.wakeLock?.request("screen").then((lock) => mine.undo.push(() => lock.release()), () => {});
   scroll.reset(true);
