@@ -11,6 +11,7 @@ back up. Hanging up is the ordinary end: whatever was heard until then is still 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -129,6 +130,8 @@ class Call:
         self._clock = clock
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
         """Bounded by `listen`, which goes no further while too much is undecoded or untold."""
+        self._turns: deque[TurnEvent] = deque()
+        """Untold, in the order in which they were decided: by the audio, or when words were told."""
         self._told = asyncio.Event()
         self._told_ms = max((told.until_ms for told in options.told.values()), default=0)
         self._ears = self._open_ears(engine, options)
@@ -279,6 +282,7 @@ class Call:
 
     def _turned(self, events: Iterable[TurnEvent]) -> None:
         for event in events:
+            self._turns.append(event)
             self._heard.put_nowait(event)
 
     def play(self, samples: Samples) -> None:
@@ -327,12 +331,17 @@ class Call:
                 await self._tell_heard(heard)
 
     async def _tell_heard(self, heard: Heard) -> None:
-        """What was heard, and what that says about whose turn it is."""
+        """What was heard, and what that says about whose turn it is: behind what has been said of turns before."""
+        if isinstance(heard, TurnEvent):
+            while heard in self._turns:
+                await self._publish(self._turns.popleft())
+            return
         if not isinstance(heard, AllHeard | Supposed | Concluded):
             await self._publish(as_event(heard))
-        if not isinstance(heard, Unspooled):
-            for event in self._ears[heard.leg].read(heard):
-                await self._publish(event)
+        if not isinstance(heard, Unspooled) and (decided := self._ears[heard.leg].read(heard)):
+            self._turns.extend(decided)
+            while self._turns:
+                await self._publish(self._turns.popleft())
 
     def _start(self) -> CallStarted:
         media = self.started.media_format

@@ -17,7 +17,9 @@ import pytest
 from bridge import call as call_module
 from bridge.calls import Calls
 from bridge.errors import NotFoundError
+from bridge.model.call_key import CallKey
 from bridge.model.events import (
+    Body,
     TranscriptFinal,
     TurnEagerEnded,
     TurnEnded,
@@ -222,6 +224,25 @@ async def test_who_speaks_again_before_the_words_are_there_begins_another_turn(o
     assert kinds(office) == ["started", "ended", "started", "ended"]
     assert [ended.text for ended in office.sink.of("c1", TurnEnded)] == ["two chairs, please.", "No, that is wrong."]
     await phone.hang_up()
+
+
+@pytest.mark.parametrize("takes_s", [0.1, 0.2, 0.3, 0.5])
+async def test_turns_are_told_in_their_order_however_long_the_store_takes(
+    office: Office, monkeypatch: pytest.MonkeyPatch, takes_s: float
+) -> None:
+    """The end is decided when the last words are told, while the eager end may still wait to be told."""
+    publish = office.sink.publish
+
+    async def slowly(key: CallKey, body: Body) -> None:
+        await office.clock.sleep(takes_s)
+        await publish(key, body)
+
+    monkeypatch.setattr(office.sink, "publish", slowly)
+    phone = await bot(office)
+    await phone.play({CALLER: said(0.2, 22, 6.0)})
+    assert kinds(office) == ["started", "eager_ended", "ended"]
+    await phone.hang_up()
+    await office.clock.advance(6.0)
 
 
 @pytest.mark.parametrize(
