@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Final
 
 from bridge.model.frame import SAMPLE_RATE, to_ms
 from bridge.model.likeness import Likeness, Vector
@@ -23,11 +21,9 @@ from bridge.speakers.numbering import Numbering
 from bridge.speakers.overlap import Overlaps, Span, marked
 from bridge.speakers.splitting import split
 from bridge.speakers.timeline import Speaking, Timeline
+from bridge.speakers.told import OPEN, Told, ToldSegments
 from bridge.speakers.voices import Voices
 from bridge.speakers.windows import OverlapWindow, VoiceWindow
-
-RECENT: Final = 50
-"""Segments that are looked at again when a few windows change hands; older ones when speakers come or go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +42,6 @@ class Recut:
     segments: tuple[Segment, ...]
 
 
-@dataclass(slots=True)
-class _Told:
-    """What the recogniser said, and what was made of it."""
-
-    source: Segment
-    pieces: list[Segment]
-
-
 class Diarizer:
     """One leg. Windows come in order; a segment's windows come before it, as far as there was time."""
 
@@ -68,13 +56,12 @@ class Diarizer:
         self._overlaps = Overlaps()
         self._numbering = Numbering(first_segment)
         self._told_ms = told_ms
-        self._told: dict[int, _Told] = {}
-        """By the recogniser's number."""
+        self._told = ToldSegments()
         self._before = sorted(told, key=lambda segment: segment.start_ms)
         self._voices.told = frozenset(segment.speaker for segment in told if segment.speaker is not None)
         for segment in self._before:
             inside = self._numbering.keep(segment.segment)
-            self._told[inside] = _Told(replace(segment, segment=inside), [segment])
+            self._told.keep(inside, Told(replace(segment, segment=inside), [segment]))
 
     @property
     def heard_until(self) -> int:
@@ -92,7 +79,7 @@ class Diarizer:
         changed = self._voices.hear(voice, fresh / SAMPLE_RATE, self._told_at(to_ms(window.middle)))
         if not changed or self._is_behind:
             return []
-        recent = RECENT if self._voices.speakers() == before else len(self._told)
+        recent = OPEN if self._voices.speakers() == before else len(self._told)
         return self._rename(self._speaking(), recent)
 
     def overlap(self, window: OverlapWindow, spans: Sequence[Span]) -> list[Renamed | Recut]:
@@ -100,7 +87,7 @@ class Diarizer:
         since_ms = to_ms(self._overlaps.add(window, spans))
         if self._is_behind:
             return []
-        late = sum(1 for one in islice(reversed(self._told.values()), RECENT) if one.source.end_ms > since_ms)
+        late = sum(one.source.end_ms > since_ms for _, one in self._told.last(OPEN))
         return self._rename(self._speaking(), late)
 
     def partial(self, partial: Partial) -> Partial:
@@ -109,18 +96,16 @@ class Diarizer:
 
     def final(self, segment: Segment) -> list[Segment]:
         """The segment, cut where the speaker changes and named."""
-        told = _Told(segment, [])
-        self._told[segment.segment] = told
-        told.pieces = self._cut(segment, self._speaking())
-        return [piece for piece in told.pieces if piece.end_ms > self._told_ms]
+        pieces = self._cut(segment, self._speaking())
+        self._told.keep(segment.segment, Told(segment, pieces))
+        return [piece for piece in pieces if piece.end_ms > self._told_ms]
 
     def revision(self, replaces: Sequence[int], segments: Sequence[Segment]) -> Recut:
         """Settled text for earlier segments, cut and named likewise."""
-        gone = [self._told.pop(number) for number in replaces if number in self._told]
-        told = [_Told(segment, []) for segment in segments]
+        gone = [one for number in replaces if (one := self._told.pop(number)) is not None]
+        told = [Told(segment, self._cut(segment, self._speaking())) for segment in segments]
         for one in told:
-            one.pieces = self._cut(one.source, self._speaking())
-            self._told[one.source.segment] = one
+            self._told.keep(one.source.segment, one)
         return Recut(
             replaces=tuple(piece.segment for one in gone for piece in one.pieces),
             segments=tuple(piece for one in told for piece in one.pieces),
@@ -134,8 +119,7 @@ class Diarizer:
             return []
         speakers = self._voices.whole(keep_names=keep_names)
         speaking = Speaking(self._timeline, speakers.__getitem__)
-        recut = [found for one in self._told.values() if (found := self._recut(one, speaking)) is not None]
-        return [*recut, *self._rename(speaking, len(self._told))]
+        return [*self._recut(speaking), *self._rename(speaking, len(self._told))]
 
     @property
     def _is_behind(self) -> bool:
@@ -155,7 +139,8 @@ class Diarizer:
     def _rename(self, speaking: Speaking, recent: int) -> list[Renamed | Recut]:
         """Of the segments told last."""
         changed: list[Renamed | Recut] = []
-        for one in reversed(list(islice(reversed(self._told.values()), recent))):
+        for number, one in self._told.last(recent):
+            before = len(changed)
             for at, piece in enumerate(one.pieces):
                 speaker = _most_of(piece, speaking.at) or piece.speaker
                 now = self._marked(replace(piece, speaker=speaker), speaking)
@@ -164,17 +149,17 @@ class Diarizer:
                     changed.append(Recut(replaces=(now.segment,), segments=(now,)))
                 elif speaker is not None and speaker != piece.speaker:
                     changed.append(Renamed(segment=now.segment, speaker=speaker))
+            if len(changed) > before:
+                self._told.keep(number, one)
         return changed
 
-    def _recut(self, one: _Told, speaking: Speaking) -> Recut | None:
-        """None when the cuts are where they were."""
-        replaces = tuple(piece.segment for piece in one.pieces)
-        before = [len(piece.words) for piece in one.pieces]
-        pieces = self._cut(one.source, speaking)
-        if [len(piece.words) for piece in pieces] == before:
-            return None
-        one.pieces = pieces
-        return Recut(replaces=replaces, segments=tuple(pieces))
+    def _recut(self, speaking: Speaking) -> Iterator[Recut]:
+        """Of all segments, where the cuts are not where they were."""
+        for number, one in self._told.last(len(self._told)):
+            pieces = self._cut(one.source, speaking)
+            if [len(piece.words) for piece in pieces] != [len(piece.words) for piece in one.pieces]:
+                self._told.keep(number, Told(one.source, pieces))
+                yield Recut(replaces=tuple(piece.segment for piece in one.pieces), segments=tuple(pieces))
 
     def _cut(self, segment: Segment, speaking: Speaking) -> list[Segment]:
         """Pieces of one speaker each, with numbers of their own, marked where another speaks, too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from heapq import merge
@@ -20,8 +21,8 @@ class Timeline:
     """One leg's windows, numbered from 0 in the order they were heard. Positions are samples."""
 
     def __init__(self) -> None:
-        self._middles: list[int] = []
-        self._numbers: list[int] = []
+        self._middles = array("q")
+        self._numbers = array("i")
         self.end = 0
         """Behind the last sample of any window."""
 

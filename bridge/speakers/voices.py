@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from bridge.model.likeness import Likeness, Vector
 from bridge.speakers.grouping import Labels, Vectors, absorb, agglomerate, directions, grouped, nearest, totals
+from bridge.speakers.kept import KeptWindows
 
 MOST_GROUPS: Final = 48
 """Of one leg: the two most alike are joined when there are more."""
@@ -40,12 +41,7 @@ class Voices:
         """Of each group."""
         self._ids: list[int] = []
         """Of each group, in the order they were made."""
-        self._group_of: list[int] = []
-        """Of each window, the id of the group it was put into."""
-        self._joined: dict[int, int] = {}
-        """What groups that are no more have become part of."""
-        self._kept: list[npt.NDArray[np.float16]] = []
-        self._weights: list[float] = []
+        self._kept = KeptWindows()
         self.known: Mapping[str, Vector] = {}
         """Voices that have a name of their own."""
         self.told: frozenset[str] = frozenset()
@@ -55,10 +51,10 @@ class Voices:
         """A window says so much that no other did; `told` is who an earlier process said it is. True when an earlier
         window's speaker is another one now.
         """
-        self._kept.append(voice.astype(np.float16))
-        self._weights.append(seconds)
         before = list(self._names)
-        self._place(voice, seconds, told)
+        self._kept.add(voice, seconds, self._place(voice, seconds, told))
+        if len(self._sums) > MOST_GROUPS:
+            self._join_closest()
         self._name()
         return any(old is not None and old != new for old, new in zip(before, self._names, strict=False))
 
@@ -68,47 +64,41 @@ class Voices:
 
     def speaker(self, window: int) -> str:
         """Who speaks in a window, as far as is known now."""
-        name = self._names[bisect_left(self._ids, self._present(self._group_of[window]))]
-        if name is None:
-            raise LookupError(f"window {window} has no name")
-        return name
+        return self._name_of(self._kept.group(window))
 
     def whole(self, *, keep_names: bool = True) -> list[str]:
         """Who speaks in each window, all of them compared with each other.
 
         A speaker keeps the name it is known by; otherwise names are in the order the speakers are heard.
         """
-        vectors = directions(np.array(self._kept, np.float32))
-        weights = np.array(self._weights, np.float32)
-        labels = grouped(vectors, join=self._likeness.join, same=self._likeness.same)
-        labels = nearest(vectors, absorb(vectors, weights, labels, self._least_s()))
-        held = [self.speaker(window) if keep_names else None for window in range(len(vectors))]
+        sums, seconds = self._kept.sums, self._kept.seconds
+        labels = grouped(sums, join=self._likeness.join, same=self._likeness.same)
+        labels = nearest(sums, absorb(sums, seconds, labels, self._least_s()))
+        held = [self._name_of(int(group)) if keep_names else None for group in self._kept.groups]
         told = self.told if keep_names else frozenset()
-        names = _matched(labels, held, weights, self._recognised(vectors, labels, weights), told)
-        return [names[int(label)] for label in labels]
+        names = _matched(labels, held, seconds, self._recognised(sums, labels, seconds), told)
+        return [names[int(label)] for label in labels[self._kept.row_of]]
 
     def _least_s(self) -> float:
         """How much speech makes a speaker."""
         return max(self._likeness.least_ms / 1000, min(LEAST_SHARE * sum(self._seconds), LEAST_AT_MOST_S))
 
-    def _place(self, voice: Vector, seconds: float, told: str | None) -> None:
+    def _place(self, voice: Vector, seconds: float, told: str | None) -> int:
+        """The id of the group that a window is put into."""
         if self._sums:
             alike = directions(np.array(self._sums)) @ voice
             most = int(alike.argmax())
             if alike[most] >= self._likeness.join:
                 self._sums[most] = self._sums[most] + voice
                 self._seconds[most] += seconds
-                self._group_of.append(self._ids[most])
                 if told is not None and self._names[most] not in self.told:
                     self._names[most] = told
-                return
+                return self._ids[most]
         self._sums.append(np.array(voice, np.float32))
         self._seconds.append(seconds)
         self._names.append(told)
         self._ids.append(self._ids[-1] + 1 if self._ids else 0)
-        self._group_of.append(self._ids[-1])
-        if len(self._sums) > MOST_GROUPS:
-            self._join_closest()
+        return self._ids[-1]
 
     def _join_closest(self) -> None:
         units = directions(np.array(self._sums))
@@ -118,14 +108,14 @@ class Voices:
         self._sums[one] = self._sums[one] + self._sums[other]
         self._seconds[one] += self._seconds[other]
         self._names[one] = self._names[one] or self._names[other]
-        self._joined[self._ids[other]] = self._ids[one]
+        self._kept.join(self._ids[one], self._ids[other])
         del self._sums[other], self._seconds[other], self._names[other], self._ids[other]
 
-    def _present(self, group: int) -> int:
-        """The group that there is now in place of one that may be no more."""
-        while (newer := self._joined.get(group)) is not None:
-            group = newer
-        return group
+    def _name_of(self, group: int) -> str:
+        name = self._names[bisect_left(self._ids, group)]
+        if name is None:
+            raise LookupError(f"group {group} has no name")
+        return name
 
     def _name(self) -> None:
         sums, seconds = np.array(self._sums), np.array(self._seconds, np.float32)
