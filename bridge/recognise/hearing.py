@@ -17,9 +17,9 @@ from bridge.errors import EngineError
 from bridge.model.frame import SAMPLE_RATE, from_ms, to_ms
 from bridge.model.speech import Speech, SpeechAudio, SpeechBegan, SpeechOver, SpeechPaused, SpeechWentOn
 from bridge.model.stream import Leg
-from bridge.model.words import Partial, Segment
+from bridge.model.words import Segment
 from bridge.ports import Clock, Decoded, DecodedWord, DecodeJob, Engine, Urgency
-from bridge.recognise.agreement import Agreement, joined
+from bridge.recognise.agreement import Agreement
 from bridge.recognise.context import PREVIOUS_CHARACTERS, Context, Said, Window
 from bridge.recognise.guard import is_doubled, is_echo, is_invented, is_sparse
 from bridge.recognise.heard import (
@@ -28,20 +28,12 @@ from bridge.recognise.heard import (
     Flushed,
     Heard,
     Supposed,
-    Thinned,
     Undecoded,
     VoiceEnded,
     VoiceStarted,
 )
-from bridge.recognise.pace import (
-    LONGEST,
-    PARTIAL_S,
-    SLOWEST_PARTIAL_S,
-    context_room,
-    is_busy,
-    longest,
-    partial_interval_s,
-)
+from bridge.recognise.pace import LONGEST, context_room, is_busy, longest
+from bridge.recognise.partials import Partials
 from bridge.recognise.pcm import to_pcm
 from bridge.recognise.settling import Piece, Settling, placed
 from bridge.recognise.tongue import Tongue
@@ -49,22 +41,11 @@ from bridge.recognise.utterance import Utterance
 
 T = TypeVar("T")
 
-FIRST_PARTIAL: Final = from_ms(500)
-"""Voice heard before the first partial is asked for; less gives Whisper too little to go by."""
-
 CUT_WITHIN: Final = 5 * SAMPLE_RATE
 """An utterance that grows too long is cut at the quietest place so near its end."""
 
-PARTIAL_WINDOW: Final = 5 * SAMPLE_RATE
-"""A partial looks back this far; what was confirmed before that is not decoded again."""
-
-PARTIAL_OVERLAP: Final = 2 * SAMPLE_RATE
-"""Confirmed audio that a partial keeps in front of what is in doubt, its words forced."""
-
 CUT_WAITS_MS: Final = 1000
 """What the final of speech that was cut and goes on has time for."""
-
-MARGIN: Final = from_ms(100)
 
 SHORTEST: Final = from_ms(100)
 """Less than this holds no word."""
@@ -116,8 +97,8 @@ class Hearing:
         self._closed = False
         self._context = Context(LONGEST + CUT_WITHIN)
         self._tongue = Tongue(options.language)
+        self._partials = Partials(leg, engine, clock, self._tell, tongue=self._tongue, keywords=options.keywords)
         self._settling = Settling(leg, engine, clock, out, options.keywords)
-        self._thinned = False
         self.wasted = 0
         """Finals decoded in a pause that was not the end."""
 
@@ -254,7 +235,7 @@ class Hearing:
         agreement = Agreement()
         while True:
             if utterance.paused is None:
-                await self._unless(lambda: utterance.paused is not None, self._partials(utterance, agreement))
+                await self._until_paused(utterance, agreement)
                 continue
             pause = _Pause(utterance)
             early = not utterance.over
@@ -270,65 +251,16 @@ class Hearing:
                 return
             self.wasted += final is not None
 
+    async def _until_paused(self, utterance: Utterance, agreement: Agreement) -> None:
+        if self._options.partials:
+            partials = self._partials.run(utterance, agreement, self._change)
+            await self._unless(lambda: utterance.paused is not None, partials)
+        while utterance.paused is None:
+            await self._change()
+
     def _suppose(self, utterance: Utterance, final: Decoded) -> None:
         text = "" if is_invented(final) else final.text
         self._tell(Supposed(leg=self._leg, position=utterance.voice_end, text=text, language=final.language))
-
-    # -- partials --------------------------------------------------------------------------------------------------
-
-    async def _partials(self, utterance: Utterance, agreement: Agreement) -> None:
-        """One after the other, each with at least an interval of new speech, for as long as nobody takes this back."""
-        heard_to = utterance.voice + FIRST_PARTIAL - from_ms(1000 * PARTIAL_S)
-        while True:
-            interval = partial_interval_s(self._engine.pressure()) if self._options.partials else None
-            self._mind(interval)
-            wanted = heard_to + from_ms(1000 * (interval or SLOWEST_PARTIAL_S))
-            if utterance.end < wanted:
-                await self._change()
-            elif interval is None:
-                heard_to = utterance.end
-            else:
-                heard_to = utterance.end
-                await self._partial(utterance, agreement)
-
-    def _mind(self, interval: float | None) -> None:
-        """Say once that partials have stopped, each time they do."""
-        if interval is None and not self._thinned and self._options.partials:
-            self._tell(Thinned(leg=self._leg))
-        self._thinned = interval is None
-
-    async def _partial(self, utterance: Utterance, agreement: Agreement) -> None:
-        start, known = _in_view(agreement.confirmed, utterance)
-        job = DecodeJob(
-            samples=utterance.audio(start, utterance.end),
-            urgency=Urgency.PARTIAL,
-            deadline=self._clock.monotonic() + PARTIAL_S,
-            language=self._tongue.held,
-            prefix_text=joined(known),
-            known=known[-1].end - start if known else 0,
-            keywords=self._options.keywords,
-            want_words=bool(agreement.text),  # nothing of a first partial is confirmed: its times are for nobody
-        )
-        try:
-            decoded = await self._engine.decode(job)
-        except EngineError:
-            return
-        if decoded is None or is_invented(decoded):
-            return
-        heard_to = start + len(job.samples)
-        agreement.hear(
-            [replace(word, start=word.start + start, end=word.end + start) for word in decoded.words], heard_to
-        )
-        self._tell(
-            Partial(
-                leg=self._leg,
-                segment=utterance.number,
-                start_ms=to_ms(utterance.voice),
-                end_ms=to_ms(heard_to),
-                text=agreement.text,
-                stable_text=agreement.stable_text,
-            )
-        )
 
     # -- finals ----------------------------------------------------------------------------------------------------
 
@@ -414,16 +346,6 @@ class _Pause:
 
     def went_on(self) -> bool:
         return self._utterance.paused != self._at
-
-
-def _in_view(confirmed: Sequence[DecodedWord], utterance: Utterance) -> tuple[int, list[DecodedWord]]:
-    """Where a partial's window begins, and the confirmed words in it: all of a short utterance's, the last two seconds'
-    of a long one's.
-    """
-    if utterance.end - utterance.start <= PARTIAL_WINDOW or not confirmed:
-        return utterance.start, list(confirmed)
-    kept = [word for word in confirmed if word.start >= confirmed[-1].end - PARTIAL_OVERLAP]
-    return kept[0].start - MARGIN, kept
 
 
 def _shifted(word: DecodedWord, by: int) -> DecodedWord:
