@@ -262,7 +262,7 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     except ValidationError as error:
         faults = [_fault(found) for found in error.errors()]  # type: ignore[arg-type]  # ErrorDetails is a mapping
         raise SetupError("settings:\n" + "\n".join(f"  - {fault}" for fault in faults)) from None
-    except ValueError as error:  # a TOML file that does not parse
+    except (ValueError, RecursionError) as error:  # a TOML file that does not parse, or nests by the hundred
         raise SetupError(f"settings file {config}: {error}") from None
 
 

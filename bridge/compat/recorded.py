@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -12,6 +11,7 @@ from aiohttp import web
 from bridge.deliver.callback import Callback
 from bridge.errors import CapacityError, InvalidRequestError
 from bridge.model.events import rfc3339
+from bridge.model.foreign import from_json
 from bridge.model.recordings import Order, RawAudio, RawEncoding
 from bridge.model.records import CallRecord
 from bridge.model.stream import Leg
@@ -89,7 +89,7 @@ async def call_back(context: Context, order: Order, upload: Upload | None, wante
 async def read_url(request: web.Request) -> str:
     """The `url` of a JSON body. Raises InvalidRequestError."""
     try:
-        body = json.loads(await request.read())
+        body = from_json(await request.read())
     except ValueError:
         raise InvalidRequestError("the body is not JSON") from None
     url = body.get("url") if isinstance(body, Mapping) else None

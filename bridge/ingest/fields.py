@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bridge.errors import CarrierProtocolError
+from bridge.model.foreign import from_json
 
 MAX_IDENTIFIER: Final = 256
 """Characters. Identifiers go into every event and log line of a call."""
@@ -27,8 +28,8 @@ def json_object(message: str | bytes) -> dict[str, Any]:
     if isinstance(message, bytes):
         raise CarrierProtocolError("a binary message, where only text is spoken")
     try:
-        found = json.loads(message)
-    except (ValueError, RecursionError) as error:  # RecursionError: brackets nested by the thousand
+        found = from_json(message)
+    except ValueError as error:
         raise CarrierProtocolError(f"not JSON: {type(error).__name__}") from None
     if not isinstance(found, dict):
         raise CarrierProtocolError(f"a JSON {type(found).__name__}, where an object was due")

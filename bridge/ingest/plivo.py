@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from bridge.ingest.formats import l16_of, media_format
 from bridge.ingest.messages import dtmf, media
 from bridge.ingest.table import Body, Known, State, Table, TableConversation, once_started
 from bridge.ingest.tracks import announced_legs
+from bridge.model.foreign import from_json
 from bridge.model.stream import MarkReached, MediaChunk, StreamItem, StreamStarted
 
 PAIR: Final = re.compile(r"([^=:;,{}\s][^=:;,{}]*)[=:]([^;,{}]*)")
@@ -50,8 +50,8 @@ def _extra_headers(found: object) -> dict[str, str]:
     """The customer's headers, however they are written; what cannot be read is left out."""
     if isinstance(found, str):
         try:
-            found = json.loads(found)
-        except (ValueError, RecursionError):
+            found = from_json(found)
+        except ValueError:
             found = dict(PAIR.findall(found)) if isinstance(found, str) else None
     given = parameters(found)
     return {_bare(name): value.strip() for name, value in given.items()}

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from bridge.model.call_key import CallKey
+from bridge.model.foreign import from_json
 from bridge.model.stream import (
     Discarded,
     DtmfDigit,
@@ -83,7 +84,7 @@ def opening(header: Header, started: StreamStarted) -> bytes:
 
 def header_of(payload: bytes) -> Header:
     """Raises ValueError, TypeError, LookupError or OverflowError when the payload is none of ours."""
-    found = json.loads(payload)
+    found = from_json(payload)
     return Header(call_id=str(found["call_id"]), tenant=str(found["tenant"]), started_at=float(found["started_at"]))
 
 
@@ -140,7 +141,7 @@ def items_of(payload: bytes) -> list[StreamItem]:
                 )
             )
         else:
-            items.append(_item_of(_KINDS[kind], json.loads(body)))
+            items.append(_item_of(_KINDS[kind], from_json(body)))
     return items
 
 

@@ -23,6 +23,7 @@ from typing import Any, Final
 import structlog
 
 from bridge.errors import CapacityError, SpoolError, TooLargeError
+from bridge.model.foreign import from_json
 from bridge.model.recordings import Order, RawAudio, RawEncoding
 from bridge.ports import Clock
 from bridge.spool.locks import in_use, lock, sync_folder
@@ -196,7 +197,7 @@ class Shelf:
         if handle is None:
             return None
         try:
-            return Shelved(_order_of(json.loads(path.read_bytes())), path, handle)
+            return Shelved(_order_of(from_json(path.read_bytes())), path, handle)
         except (OSError, ValueError, TypeError, LookupError) as error:
             log.warning("an order cannot be read and is set aside", file=path.name, reason=str(error))
             path.rename(path.with_suffix(UNREADABLE))

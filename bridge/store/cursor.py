@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.errors import InvalidRequestError
+from bridge.model.foreign import from_json
 from bridge.store.numbers import LAST
 
 
@@ -19,7 +20,7 @@ def to_cursor(place: Sequence[float | str]) -> str:
 def from_cursor(cursor: str, kinds: Sequence[type[float | int | str]]) -> tuple[Any, ...]:
     """The place, a value of each of `kinds`. Raises InvalidRequestError for a cursor that is not ours."""
     try:
-        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = from_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError:
         place = None
     if not isinstance(place, list) or [type(value) for value in place] != list(kinds) or not all(map(_fits, place)):

@@ -7,7 +7,6 @@ Back come `ready`, `mark` (`state` `played` or `cleared`), `cleared` with its `r
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
@@ -21,6 +20,7 @@ from bridge.calls import CALL_ID
 from bridge.errors import BridgeError, ConflictError, InvalidRequestError, SlowReaderError
 from bridge.model.call_key import CallKey
 from bridge.model.events import TurnStarted
+from bridge.model.foreign import from_json
 from bridge.model.frame import SAMPLE_RATE
 from bridge.model.records import CallRecord
 from bridge.model.stream import Encoding, Leg, MediaFormat
@@ -180,7 +180,7 @@ class _Session:
     async def _obey(self, text: str) -> None:
         """Raises InvalidRequestError for what is no order."""
         try:
-            order = json.loads(text)
+            order = from_json(text)
             kind, name = order["type"], order.get("name")
         except (ValueError, TypeError, KeyError, AttributeError):
             raise InvalidRequestError("a text that is no JSON object with a type") from None

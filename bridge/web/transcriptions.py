@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -13,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from bridge.deliver.callback import Callback
 from bridge.errors import CapacityError, ConflictError, InvalidRequestError, TooLargeError
+from bridge.model.foreign import from_json
 from bridge.model.recordings import Job, JobStatus, Order, RawAudio, RawEncoding
 from bridge.model.words import Segment
 from bridge.web.auth import Scope
@@ -135,7 +135,7 @@ def _from_form(fields: MultiDict[str]) -> TranscriptionIn:
     ]
     try:
         if "metadata" in given:
-            given["metadata"] = json.loads(fields["metadata"])
+            given["metadata"] = from_json(fields["metadata"])
         return TranscriptionIn.model_validate(given)
     except ValidationError as error:
         raise invalid(error, "form") from None

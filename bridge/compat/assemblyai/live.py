@@ -18,6 +18,7 @@ from bridge.compat.live import serve
 from bridge.compat.sound import RawSound, Sound
 from bridge.errors import BridgeError, CarrierProtocolError, InvalidRequestError
 from bridge.model.events import CallEnded, Event, SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
+from bridge.model.foreign import from_json
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 from bridge.web.uploads import language_of
@@ -82,7 +83,7 @@ class AssemblyLive:
         if isinstance(message, bytes):
             return [Hear(data=message)]
         try:
-            told = json.loads(message)
+            told = from_json(message)
             kind = told.get("type")
         except (ValueError, AttributeError):
             raise CarrierProtocolError("a text message that is no JSON object") from None
@@ -194,7 +195,7 @@ def _array(query: MultiMapping[str], name: str) -> list[str]:
     if len(given) != 1 or not given[0].startswith("["):
         return given
     try:
-        found = json.loads(given[0])
+        found = from_json(given[0])
     except ValueError:
         found = None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):

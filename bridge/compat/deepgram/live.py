@@ -28,6 +28,7 @@ from bridge.model.events import (
     TranscriptPartial,
     rfc3339,
 )
+from bridge.model.foreign import from_json
 from bridge.model.stream import Leg
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -79,7 +80,7 @@ class DeepgramLive:
             self._digest.update(message)
             return [Hear(data=message)] if message else [Finish()]  # an empty one is how older clients end
         try:
-            kind = json.loads(message).get("type")
+            kind = from_json(message).get("type")
         except (ValueError, AttributeError):
             return [self._say("Error", variant="SchemaError", description="not a message", message=message[:200])]
         match kind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from bridge.compat.deepgram.results import check_asked, results_of
 from bridge.compat.deepgram.wording import keyterms, language
 from bridge.compat.recorded import call_back, put_into_words, raw_audio, read_url
 from bridge.errors import InvalidRequestError
+from bridge.model.foreign import from_json
 from bridge.web.auth import Scope
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -72,7 +72,7 @@ async def grant(request: web.Request, context: Context) -> web.StreamResponse:
     principal = await admit(request, scopes=(Scope.TOKENS,))
     raw = await request.read()
     try:
-        asked = json.loads(raw or b"{}").get("ttl_seconds", DEFAULT_TTL_S)
+        asked = from_json(raw or b"{}").get("ttl_seconds", DEFAULT_TTL_S)
         ttl_s = int(asked)
     except (ValueError, TypeError, AttributeError):
         ttl_s = 0

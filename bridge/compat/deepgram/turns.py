@@ -26,6 +26,7 @@ from bridge.model.events import (
     TurnResumed,
     TurnStarted,
 )
+from bridge.model.foreign import from_json
 from bridge.model.words import Word
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -86,7 +87,7 @@ class DeepgramTurns:
         if isinstance(message, bytes):
             return [Hear(data=message)] if message else [Finish()]
         try:
-            told = json.loads(message)
+            told = from_json(message)
             kind = told.get("type")
         except (ValueError, AttributeError):
             raise CarrierProtocolError("a text message that is no JSON object") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from bridge.compat.asking import admit, whole
 from bridge.compat.neuralspace.faults import answer
 from bridge.errors import InvalidRequestError
 from bridge.model.call_key import CallKey
+from bridge.model.foreign import from_json
 from bridge.model.recordings import CARRIER, Job, JobStatus
 from bridge.model.records import CallFilter, CallStatus
 from bridge.model.words import Segment
@@ -112,7 +112,7 @@ def _described(job_id: str, created_at: float, status: JobStatus, duration_ms: i
 
 def _config(given: str) -> Mapping[str, Any]:
     try:
-        asked = json.loads(given)
+        asked = from_json(given)
     except ValueError:
         asked = None
     if not isinstance(asked, Mapping):

@@ -16,6 +16,7 @@ from bridge.compat.live import serve
 from bridge.compat.sound import RawSound
 from bridge.errors import BridgeError, InvalidRequestError
 from bridge.model.events import Event, TranscriptFinal, TranscriptPartial
+from bridge.model.foreign import from_json
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 from bridge.web.uploads import language_of
@@ -156,6 +157,6 @@ def _rate(query: MultiMapping[str]) -> int:
 
 def _is_finalize(message: str | bytes) -> bool:
     try:
-        return bool(json.loads(message).get("type") == "finalize")
+        return bool(from_json(message).get("type") == "finalize")
     except (ValueError, AttributeError):
         return False

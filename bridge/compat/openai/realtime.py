@@ -20,6 +20,7 @@ from bridge.compat.openai.secrets import bare_key, session_in
 from bridge.compat.openai.session import Session
 from bridge.errors import BridgeError, InvalidRequestError
 from bridge.model.events import Event
+from bridge.model.foreign import from_json
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 
@@ -76,7 +77,7 @@ class Realtime:
     def receive(self, message: str | bytes) -> Sequence[Wish]:
         event: Any = None
         try:
-            event = json.loads(message)
+            event = from_json(message)
             if not isinstance(event, Mapping):
                 raise InvalidRequestError("an event must be a JSON object")
             return self._take(event)

@@ -12,6 +12,7 @@ from aiohttp import web
 from bridge.compat.asking import admit
 from bridge.compat.openai.session import Session
 from bridge.errors import InvalidRequestError
+from bridge.model.foreign import from_json
 from bridge.web.auth import Scope
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -39,7 +40,7 @@ def session_in(credential: str) -> Session | None:
     if not packed:
         return None
     try:
-        given = json.loads(base64.urlsafe_b64decode(packed[0] + "=" * (-len(packed[0]) % 4)))
+        given = from_json(base64.urlsafe_b64decode(packed[0] + "=" * (-len(packed[0]) % 4)))
         return Session().updated(given)
     except (ValueError, InvalidRequestError):
         return None
@@ -97,7 +98,7 @@ async def _issue(
 
 async def _body(request: web.Request) -> Mapping[str, Any]:
     try:
-        body = json.loads(await request.read() or b"{}")
+        body = from_json(await request.read() or b"{}")
     except ValueError:
         body = None
     if not isinstance(body, Mapping):

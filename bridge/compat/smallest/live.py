@@ -26,6 +26,7 @@ from bridge.model.events import (
     TranscriptFinal,
     TranscriptPartial,
 )
+from bridge.model.foreign import from_json
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 
@@ -70,7 +71,7 @@ class SmallestLive:
         if isinstance(message, bytes):
             return [Hear(data=message)]
         try:
-            kind = json.loads(message).get("type")
+            kind = from_json(message).get("type")
         except (ValueError, AttributeError):
             raise CarrierProtocolError("a text message that is no JSON object") from None
         match kind:

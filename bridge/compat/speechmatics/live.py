@@ -18,6 +18,7 @@ from bridge.compat.speechmatics.results import end_of_utterance, transcript
 from bridge.compat.words import spread_out
 from bridge.errors import BridgeError
 from bridge.model.events import CallEnded, Event, SpeechEnded, SpeechFlushed, TranscriptFinal, TranscriptPartial
+from bridge.model.foreign import from_json
 from bridge.model.languages import LANGUAGES
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -58,7 +59,7 @@ class SpeechmaticsLive:
         if isinstance(message, bytes):
             return self._audio(message)
         try:
-            told = json.loads(message)
+            told = from_json(message)
             kind = told.get("message")
         except (ValueError, AttributeError):
             raise MessageError("invalid_message", "not a JSON object") from None

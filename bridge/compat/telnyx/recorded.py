@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from bridge.compat.asking import admit, flag, language
 from bridge.compat.recorded import Transcribed, put_into_words
 from bridge.compat.telnyx.faults import ParameterError
 from bridge.compat.words import SpeakerNumbers, plain
+from bridge.model.foreign import from_json
 from bridge.model.stream import Leg
 from bridge.model.words import Segment, Word
 from bridge.web.context import Context
@@ -69,7 +69,7 @@ def _config(fields: Mapping[str, str]) -> MultiDict[str]:
     """Raises ParameterError."""
     found = MultiDict((named[1], value) for name, value in fields.items() if (named := NESTED.fullmatch(name)))
     try:
-        given = json.loads(fields.get(CONFIG) or "{}")
+        given = from_json(fields.get(CONFIG) or "{}")
     except ValueError:
         given = None
     if not isinstance(given, Mapping):

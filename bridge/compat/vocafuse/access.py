@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from aiohttp import hdrs, web
 
 from bridge.compat.vocafuse.faults import BadFormatError, MissingFieldError, TokenLapsedError
 from bridge.errors import InvalidRequestError, UnauthorisedError
+from bridge.model.foreign import from_json
 from bridge.web.auth import TOKEN_SCOPES, Principal, Scope
 from bridge.web.context import Context
 from bridge.web.keys import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
@@ -70,7 +70,7 @@ def _same(one: str, other: str) -> bool:
 async def read_json(request: web.Request) -> Mapping[str, Any]:
     """The body's object, whatever its type is said to be: some clients say none. Raises BadFormatError."""
     try:
-        body = json.loads(await request.read() or b"{}")
+        body = from_json(await request.read() or b"{}")
     except ValueError:
         body = None
     if not isinstance(body, dict):

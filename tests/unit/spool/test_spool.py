@@ -18,7 +18,7 @@ from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamIt
 from bridge.spool import spool as spooling
 from bridge.spool import tape as taping
 from bridge.spool.reading import read_blocks
-from bridge.spool.record import Header, block, items_of, items_to_bytes, opening
+from bridge.spool.record import MAGIC, Header, block, items_of, items_to_bytes, opening
 from bridge.spool.spool import Spool
 from tests.receiver import until
 
@@ -212,6 +212,9 @@ async def test_a_file_that_was_cut_off_before_it_began_is_no_damage(spool: Spool
         pytest.param(b"callbridge spool 2\n" + bytes(99), id="another-version"),
         pytest.param(
             opening(HEADER, STARTED)[:40] + b"?" + opening(HEADER, STARTED)[41:], id="a-header-that-is-damaged"
+        ),
+        pytest.param(
+            MAGIC + block(b"[" * 3000) + opening(HEADER, STARTED)[len(MAGIC) :], id="a-header-of-nothing-but-brackets"
         ),
     ],
 )
