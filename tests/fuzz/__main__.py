@@ -83,7 +83,10 @@ def _told(shares: dict[Future[Result], str], seed: str) -> int:
 
 
 def _tell(name: str, result: Result) -> None:
-    print(f"{name:24}{result.inputs:10} inputs {result.cpu_s:8.1f} s of a processor {len(result.faults):6} faults")
+    print(
+        f"{name:24}{result.inputs:10} inputs, {result.understood / result.inputs:4.0%} understood"
+        f"{result.cpu_s:8.1f} s of a processor{len(result.faults):7} faults"
+    )
     print("".join(f"  {fault}\n" for fault in result.faults[:FAULTS_SHOWN]), end="", flush=True)
 
 

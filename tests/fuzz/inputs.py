@@ -30,11 +30,14 @@ class Result:
     """What came of some inputs."""
 
     inputs: int = 0
+    understood: int = 0
+    """Those that brought a value. Where none does, the good inputs are none, and nothing is tried."""
     cpu_s: float = 0.0
     faults: list[str] = field(default_factory=list)
 
     def add(self, other: Result) -> None:
         self.inputs += other.inputs
+        self.understood += other.understood
         self.cpu_s += other.cpu_s
         self.faults += other.faults
 
@@ -47,6 +50,7 @@ def read(name: str, parser: Parser, numbers: Iterable[int], seed: str) -> Result
         drawn = parser.draw(Mutation(f"{seed} {name} {number}"))
         try:
             parser.read(drawn)
+            result.understood += 1
         except parser.documented:
             pass
         except Exception as error:  # noqa: BLE001  # whatever it is, it was not to come out

@@ -9,14 +9,26 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
+DEEP: Final = 3000
+"""Brackets that no reader of JSON or TOML goes into."""
+
+
+def nested(depth: int) -> list[Any]:
+    """A list in a list, and so on: what can be read, but not by going into it name by name."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 NASTY_TEXTS: Final = (
     "", " ", "0", "-1", "1e999", "NaN", "null", "true", "\0", "\ud800", "\udcff", "’", "\u202e", "İ", "𝐀", "%00", "%", "..", "/",
-    "2" * 20, "9" * 400, "a" * 5000, "[" * 300, "'", '"', "{", "audio/x-l16", "L16", "PCMU", "inbound", "start", "stop", "\r\n", ";",
+    "2" * 20, "9" * 400, "a" * 5000, "[" * DEEP, '{"":' * DEEP, "'", '"', "{", "audio/x-l16", "L16", "PCMU", "inbound", "start", "stop", "\r\n", ";",
     "2026-02-30T00:00:00Z", "9999-12-31T23:59:59.999999+23:59", "0001-01-01T00:00:00-23:59", "١٢", "²",
 )  # fmt: skip
 NASTY_VALUES: Final[tuple[Any, ...]] = (
     None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, 10**400, 0.5, -0.0, 1e308, float("inf"), float("-inf"), float("nan"),
-    [], {}, [[]], [None], {"": ""}, {"event": "media"}, [0, 1e999],
+    [], {}, [[]], [None], {"": ""}, {"event": "media"}, [0, 1e999], nested(400),
 )  # fmt: skip
 NASTY_BYTES: Final = (
     b"",
@@ -27,6 +39,7 @@ NASTY_BYTES: Final = (
     b"\x80",
     b"\x7f\xff\xff\xff",
     b"RIFF",
+    b"[" * DEEP,
     b"\r\n",
     b"\xed\xa0\x80",
 )

@@ -82,7 +82,13 @@ SERVICES: Final[Mapping[str, Service]] = {
     ),
     "deepgram-turns": Service(
         open=lambda query: DeepgramTurns(query, request_id="r", model="base"),
-        query={**RAW, "eot_threshold": "0.7", "eager_eot_threshold": "0.5", "eot_timeout_ms": "5000"},
+        query={
+            **RAW,
+            "model": "flux-general-en",
+            "eot_threshold": "0.7",
+            "eager_eot_threshold": "0.5",
+            "eot_timeout_ms": "5000",
+        },
         messages=({"type": "Configure", "thresholds": {"eot_threshold": 0.8}}, {"type": "CloseStream"}),
     ),
     "neuralspace": Service(

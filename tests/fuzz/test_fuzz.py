@@ -17,4 +17,6 @@ SEED = os.environ.get("SEED", "1")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_parser_names_its_faults(name: str, tmp_path: Path) -> None:
     """Good inputs, disfigured: nothing but what is documented comes out."""
-    assert not read(name, every(tmp_path)[name], range(SHORT), SEED).faults
+    result = read(name, every(tmp_path)[name], range(SHORT), SEED)
+    assert not result.faults
+    assert result.understood
