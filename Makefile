@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RAY := $(VENV)/.ray
 
 .PHONY: setup demo run test check compat sim chaos fuzz cluster-test format docs lock fixtures clean
 
@@ -46,7 +47,12 @@ KILLS ?= 50
 chaos: setup  ## kill a real server KILLS times in mid-call and look for a lost word
 	KILLS=$(KILLS) $(BIN)/python -m pytest tests/chaos -q -s
 
-cluster-test: setup  ## several nodes, Ray, kills of each, and the flow suite over all of it; says what it leaves out, and why
+$(RAY): requirements/ray.txt $(READY)
+	@echo "Ray into $(VENV), hashed: some 100 MB …"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ray.txt && \
+	  touch $(RAY) || echo "No Ray for this machine: what needs it is left out"
+
+cluster-test: setup $(RAY)  ## several nodes, Ray, kills of each, and the flow suite over all of it; says what it leaves out, and why
 	CLUSTER=1 $(BIN)/python -m pytest tests/cluster tests/contract/test_live_events.py tests/contract/test_store_nodes.py
 	$(BIN)/python -m tests.cluster.flow
 

@@ -30,6 +30,8 @@ ONGOING: Final = 512
 LOOK_S: Final = 2.0
 OBJECT_STORE: Final = 100_000_000
 """Bytes of shared memory, on a cluster of one machine: requests do not pass through it."""
+AT_REST: Final = {"RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5", "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000"}
+"""A cluster of our own does what Ray Serve does ten times a second less often: a quarter of its work at rest less."""
 GROW_AFTER_S: Final = 2.0
 SHRINK_AFTER_S: Final = 120.0
 
@@ -126,6 +128,8 @@ def deploy(
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what a cluster is used for is its owner's affair
     if address is None:
+        for name, value in AT_REST.items():
+            os.environ.setdefault(name, value)
         ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", object_store_memory=OBJECT_STORE)
     else:
         ray.init(address=address)
