@@ -13,7 +13,7 @@ from bridge.model.likeness import Likeness, Vector
 from bridge.ports import Clock
 from tests.engines import AUDIBLE
 
-LIKENESS: Final = Likeness(window_ms=640, hop_ms=320, join=0.8, same=0.7, known=0.8, least_ms=600)
+LIKENESS: Final = Likeness(window_ms=640, hop_ms=320, join=0.8, same=0.7, third=0.7, known=0.8, least_ms=600)
 
 DIMENSIONS: Final = 10
 

@@ -25,6 +25,8 @@ class Likeness:
     """A window as like a group of windows as this belongs to it."""
     same: float
     """Groups as alike as this are one voice."""
+    third: float
+    """A group as like another as this is no third voice while little is heard of it: a line has two parties."""
     known: float
     """A speaker as like an enrolled voice as this is its owner."""
     least_ms: int

@@ -27,7 +27,7 @@ from bridge.speakers.segmentation import FIRST_MIDDLE, FIRST_OF_TWO, FRAME
 
 log = structlog.get_logger(__name__)
 
-LIKENESS: Final = Likeness(window_ms=1000, hop_ms=500, join=0.6, same=0.55, known=0.65, least_ms=1500)
+LIKENESS: Final = Likeness(window_ms=1000, hop_ms=500, join=0.6, same=0.55, third=0.45, known=0.65, least_ms=1500)
 """Measured on telephone speech: docs/speakers.md."""
 
 

@@ -17,6 +17,9 @@ Vectors: TypeAlias = npt.NDArray[np.float32]
 Labels: TypeAlias = npt.NDArray[np.intp]
 """Shape (n,), numbered from 0."""
 
+Weights: TypeAlias = npt.NDArray[np.float32]
+"""Shape (n,)."""
+
 _NEVER: Final = np.float32(-9)
 
 _BLOCK: Final = 512
@@ -83,7 +86,30 @@ class _Merging:
         best[closer] = one
 
 
-def absorb(sums: Vectors, weights: npt.NDArray[np.float32], labels: Labels, least: float) -> Labels:
+def as_two(sums: Vectors, weights: Weights, labels: Labels, *, third: float, little: float, least: float) -> Labels:
+    """Where not just two groups weigh `least`: join the most alike, again and again, until there are two, none are as
+    alike as `third`, or both weigh `little` and more.
+    """
+    weighed = np.bincount(labels, weights)
+    if np.count_nonzero(weighed >= least) == 2:
+        return labels
+    joined, left = totals(sums, labels), list(range(len(weighed)))
+    while len(left) > 2:
+        units = directions(joined[left])
+        alike = units @ units.T
+        alike[np.minimum.outer(weighed[left], weighed[left]) >= little] = _NEVER
+        np.fill_diagonal(alike, _NEVER)
+        one, other = (left[int(place)] for place in np.unravel_index(alike.argmax(), alike.shape))
+        if alike.max() < third:
+            break
+        joined[one] += joined[other]
+        weighed[one] += weighed[other]
+        labels = np.where(labels == other, one, labels)
+        left.remove(other)
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def absorb(sums: Vectors, weights: Weights, labels: Labels, least: float) -> Labels:
     """Give each member of a group that weighs less than `least` to the most alike group that does not.
 
     When all are light, the heaviest takes the rest.

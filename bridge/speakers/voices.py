@@ -12,10 +12,20 @@ from itertools import count
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from bridge.model.likeness import Likeness, Vector
-from bridge.speakers.grouping import Labels, Vectors, absorb, agglomerate, directions, grouped, nearest, totals
+from bridge.speakers.grouping import (
+    Labels,
+    Vectors,
+    Weights,
+    absorb,
+    agglomerate,
+    as_two,
+    directions,
+    grouped,
+    nearest,
+    totals,
+)
 from bridge.speakers.kept import KeptWindows
 
 MOST_GROUPS: Final = 48
@@ -25,6 +35,9 @@ MOST_GROUPS: Final = 48
 LEAST_SHARE: Final = 0.02
 LEAST_AT_MOST_S: Final = 60.0
 """A speaker has this share of a long call's speech, or has spoken for so long: noise piles up with the hours."""
+
+LITTLE_S: Final = 20.0
+"""Who has been heard for less may sound like two: a mood makes as much of a difference as another voice."""
 
 KNOWN_AFTER_S: Final = 3.0
 """How much of a speaker must be heard before a known voice is seen in it."""
@@ -73,7 +86,7 @@ class Voices:
         """
         sums, seconds = self._kept.sums, self._kept.seconds
         labels = grouped(sums, join=self._likeness.join, same=self._likeness.same)
-        labels = nearest(sums, absorb(sums, seconds, labels, self._least_s()))
+        labels = nearest(sums, self._weighed(sums, seconds, labels))
         held = [self._name_of(int(group)) if keep_names else None for group in self._kept.groups]
         told = self.told if keep_names else frozenset()
         names = _matched(labels, held, seconds, self._recognised(sums, labels, seconds), told)
@@ -119,11 +132,17 @@ class Voices:
 
     def _name(self) -> None:
         sums, seconds = np.array(self._sums), np.array(self._seconds, np.float32)
-        labels = absorb(sums, seconds, agglomerate(sums, self._likeness.same), self._least_s())
+        labels = self._weighed(sums, seconds, agglomerate(sums, self._likeness.same))
         names = _matched(labels, self._names, seconds, self._recognised(sums, labels, seconds), self.told)
         self._names = [names[int(label)] for label in labels]
 
-    def _recognised(self, sums: Vectors, labels: Labels, weights: npt.NDArray[np.float32]) -> dict[int, str]:
+    def _weighed(self, sums: Vectors, seconds: Weights, labels: Labels) -> Labels:
+        """Groups of which enough is heard to be a speaker each."""
+        least = self._least_s()
+        labels = as_two(sums, seconds, labels, third=self._likeness.third, little=LITTLE_S, least=least)
+        return absorb(sums, seconds, labels, least)
+
+    def _recognised(self, sums: Vectors, labels: Labels, weights: Weights) -> dict[int, str]:
         """Labels that are a known voice, each the one it is most like."""
         if not self.known:
             return {}
@@ -143,7 +162,7 @@ class Voices:
 def _matched(
     labels: Labels,
     held: Sequence[str | None],
-    weights: npt.NDArray[np.float32],
+    weights: Weights,
     recognised: Mapping[int, str],
     told: frozenset[str],
 ) -> Mapping[int, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from bridge.speakers.grouping import absorb, agglomerate, directions, grouped, nearest, totals
+from bridge.speakers.grouping import absorb, agglomerate, as_two, directions, grouped, nearest, totals
 
 RNG = np.random.default_rng(7)
 
@@ -65,6 +66,36 @@ def test_a_light_group_goes_to_the_heavy_one_that_is_most_like_it() -> None:
 def test_when_all_groups_are_light_the_heaviest_takes_them() -> None:
     labels = absorb(_around(0, 3), np.float32([0.2, 0.3, 0.1]), np.array([0, 1, 2]), least=2)
     assert labels.tolist() == [0, 0, 0]
+
+
+MOODS = np.array([[1, 0, 0, 0], [0.5, 0.866, 0, 0], [0, 0, 1, 0], [0, 0, 0.5, 0.866]], np.float32)
+"""One person calm and cross, and another: either is 0.5 like the same, and nothing like the other."""
+
+
+@pytest.mark.parametrize(
+    ("weights", "third", "groups"),
+    [
+        pytest.param([3, 3, 3, 3], 0.45, 2, id="two-people-in-two-moods"),
+        pytest.param([3, 3, 3, 3], 0.55, 4, id="not-alike-enough"),
+        pytest.param([1, 1, 1, 1], 0.45, 2, id="who-is-heard-enough-only-with-both-moods"),
+        pytest.param([3, 1, 3, 1], 0.45, 4, id="two-already"),
+        pytest.param([20, 20, 20, 20], 0.45, 4, id="much-is-heard-of-each"),
+        pytest.param([20, 3, 20, 20], 0.45, 3, id="little-of-one"),
+    ],
+)
+def test_a_line_has_two_parties_unless_much_is_heard_of_a_third(
+    weights: list[float], third: float, groups: int
+) -> None:
+    labels = as_two(MOODS, np.array(weights, np.float32), np.arange(4), third=third, little=20, least=2)
+    assert len(set(labels.tolist())) == groups
+    assert labels[0] != labels[2]
+    assert (labels[0] == labels[1]) == (groups < 4)
+
+
+def test_three_who_have_nothing_in_common_stay_three() -> None:
+    three = np.eye(3, dtype=np.float32)
+    labels = as_two(three, np.full(3, 2, np.float32), np.arange(3), third=0.45, little=20, least=1)
+    assert labels.tolist() == [0, 1, 2]
 
 
 def test_a_vector_in_the_wrong_group_finds_the_right_one() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bridge.model.likeness import Likeness, Vector
@@ -9,7 +11,7 @@ from bridge.speakers.grouping import directions
 from bridge.speakers.voices import MOST_GROUPS, Voices
 from tests.voices import voice
 
-LIKENESS = Likeness(window_ms=1000, hop_ms=500, join=0.8, same=0.6, known=0.8, least_ms=1000)
+LIKENESS = Likeness(window_ms=1000, hop_ms=500, join=0.8, same=0.6, third=0.6, known=0.8, least_ms=1000)
 
 
 def _between(one: int, other: int, share: float) -> Vector:
@@ -42,6 +44,17 @@ def test_a_moment_that_goes_on_becomes_a_speaker_and_that_is_a_changed_mind() ->
     assert not voices.hear(voice(7), 0.5)
     assert voices.hear(voice(7), 0.5)
     assert _names(voices, 6) == ["S1"] * 4 + ["S2"] * 2
+
+
+def test_another_mood_of_one_of_two_is_no_third_speaker() -> None:
+    """0.5 alike: by itself another voice, beside two others none, live and when the call is over."""
+    calm, cross, other = voice(1), _between(3, 1, 0.634), voice(2)
+    lines = replace(LIKENESS, third=0.45)
+    assert set(_names(_heard(*[calm] * 4, *[cross] * 4), 8)) == {"S1", "S2"}
+    voices = Voices(lines)
+    for one in [*[calm] * 4, *[other] * 4, *[cross] * 4]:
+        voices.hear(one, 0.5)
+    assert voices.whole() == _names(voices, 12) == ["S1"] * 4 + ["S2"] * 4 + ["S1"] * 4
 
 
 def test_two_names_that_turn_out_to_be_one_voice_become_the_one_heard_more() -> None:
