@@ -87,14 +87,12 @@ class _Merging:
 
 
 def as_two(sums: Vectors, weights: Weights, labels: Labels, *, third: float, little: float, least: float) -> Labels:
-    """Where not just two groups weigh `least`: join the most alike, again and again, until there are two, none are as
-    alike as `third`, or both weigh `little` and more.
+    """Join the most alike groups, again and again, until just two weigh `least`, none are as alike as `third`, or both
+    weigh `little` and more.
     """
     weighed = np.bincount(labels, weights)
-    if np.count_nonzero(weighed >= least) == 2:
-        return labels
     joined, left = totals(sums, labels), list(range(len(weighed)))
-    while len(left) > 2:
+    while len(left) > 2 and np.count_nonzero(weighed[left] >= least) != 2:
         units = directions(joined[left])
         alike = units @ units.T
         alike[np.minimum.outer(weighed[left], weighed[left]) >= little] = _NEVER

@@ -92,6 +92,14 @@ def test_a_line_has_two_parties_unless_much_is_heard_of_a_third(
     assert (labels[0] == labels[1]) == (groups < 4)
 
 
+def test_who_is_alike_does_not_become_one_because_of_noise() -> None:
+    """Three voices 0.5 alike and a cough: two are left that weigh enough, whatever else there is."""
+    voices = np.array([[1, 0, 0, 0], [0.5, 0.866, 0, 0], [0.5, 0.289, 0.816, 0], [0, 0, 0, 1]], np.float32)
+    labels = as_two(voices, np.array([5, 5, 5, 0.5], np.float32), np.arange(4), third=0.45, little=20, least=2)
+    assert len(set(labels.tolist())) == 3
+    assert len(set(labels[:3].tolist())) == 2
+
+
 def test_three_who_have_nothing_in_common_stay_three() -> None:
     three = np.eye(3, dtype=np.float32)
     labels = as_two(three, np.full(3, 2, np.float32), np.arange(3), third=0.45, little=20, least=1)
