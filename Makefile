@@ -59,7 +59,7 @@ cluster-test: setup $(RAY)  ## several nodes, Ray, kills of each, and the flow s
 N ?= 100000
 fuzz: setup  ## N disfigured inputs for every parser (PARSERS= for some), and N requests: nothing but documented faults may come out
 	$(BIN)/python -m tests.fuzz --inputs $(N) $(if $(SEED),--seed $(SEED)) $(PARSERS)
-	FUZZ_N=$(N) $(BIN)/python -m pytest tests/fuzz/test_fuzz_http.py -q
+	FUZZ_N=$(N) $(BIN)/python -m pytest tests/fuzz/test_fuzz_http.py tests/fuzz/test_fuzz_compat.py -q
 
 format: setup
 	$(BIN)/ruff format .

@@ -74,7 +74,7 @@ async def grant(request: web.Request, context: Context) -> web.StreamResponse:
     try:
         asked = from_json(raw or b"{}").get("ttl_seconds", DEFAULT_TTL_S)
         ttl_s = int(asked)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         ttl_s = 0
     if not 1 <= ttl_s <= 3600:
         raise InvalidRequestError("ttl_seconds must be a whole number from 1 to 3600")

@@ -38,6 +38,8 @@ UNDECODED: Final = frozenset({"g729", "speex"})
 
 LOWEST_RATE: Final = 4000
 HIGHEST_RATE: Final = 192_000
+LONGEST_NUMBER: Final = 20
+"""Digits. Python reads no more than 4,300 of them."""
 
 
 def check_engine(query: MultiMapping[str]) -> None:
@@ -66,9 +68,9 @@ def _rate(query: MultiMapping[str], name: str) -> int:
         if name == "opus":
             return 48_000
         raise ParameterError("40003", "sample_rate", f"sample_rate is needed with input_format {name!r}")
-    if not (given.isascii() and given.isdigit() and int(given) > 0):
+    if not (given.isascii() and given.isdigit() and given.strip("0")):
         raise ParameterError("40004", "sample_rate", "sample_rate must be a positive integer")
-    if not LOWEST_RATE <= int(given) <= HIGHEST_RATE:
+    if len(given) > LONGEST_NUMBER or not LOWEST_RATE <= int(given) <= HIGHEST_RATE:
         raise ParameterError("40005", "sample_rate", f"sample_rate must be from {LOWEST_RATE} to {HIGHEST_RATE}")
     return int(given)
 

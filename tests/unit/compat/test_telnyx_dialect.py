@@ -6,8 +6,9 @@ import pytest
 from multidict import MultiDict
 
 from bridge.compat.dialogue import Begin, Finalise, Finish, Hear
+from bridge.compat.telnyx.faults import ParameterError
 from bridge.compat.telnyx.live import TelnyxLive
-from bridge.compat.telnyx.parameters import ENGINES, check_engine
+from bridge.compat.telnyx.parameters import ENGINES, check_engine, sound
 
 pytestmark = pytest.mark.surface("telnyx")
 
@@ -45,3 +46,11 @@ def test_what_a_client_chooses_reaches_the_call() -> None:
 def test_any_engine_of_theirs_is_ours(name: str) -> None:
     """However it is written."""
     check_engine(MultiDict(transcription_engine=name))
+
+
+@pytest.mark.parametrize(("rate", "code"), [("0", "40004"), ("9" * 5000, "40005")])
+def test_a_rate_that_is_none(rate: str, code: str) -> None:
+    """However many digits it has."""
+    with pytest.raises(ParameterError) as refused:
+        sound(MultiDict(input_format="mulaw", sample_rate=rate))
+    assert refused.value.telnyx_code == code
