@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from bridge.ports import Clock
 from bridge.recognise import weights
-from bridge.recognise.heap import keep_heap
+from bridge.recognise.heap import keep_heap, share_heap
 from bridge.recognise.processor import kept_waiting_s
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.threads import ThreadWorkers
@@ -76,6 +76,7 @@ def open_engine(
     # NumPy's own threads gain the log-mel nothing, and spin on the cores that decoding needs.
     threadpool_limits(limits=1, user_api="blas")
     tuned = tuning(device, on_cores or cores())
+    share_heap(tuned.workers + 1)
     workers = ThreadWorkers(
         lambda: Whisper(
             found.folder,
