@@ -51,7 +51,8 @@ async def child_server(settings: Mapping[str, str]) -> AsyncIterator[Server]:
                 stderr=output,
                 process_group=0,  # Ctrl-C is its parent's to hear, which then stops it in order
             )
-        on_sigterm = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+        on_sigint = signal.getsignal(signal.SIGINT)  # of a program in a shell's background: to be ignored
+        on_sigterm = signal.signal(signal.SIGTERM, on_sigint if callable(on_sigint) else signal.default_int_handler)
         try:
             await _ready(f"http://127.0.0.1:{port}", process, log)
             yield Server(f"http://127.0.0.1:{port}", key)

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -46,12 +47,24 @@ async def test_a_short_call() -> None:
     assert "webhook-signature: v1," in shown
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-async def test_breaking_off(by: signal.Signals) -> None:
+def in_the_background() -> None:
+    """As a shell starts what its line ends with `&`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize(
+    ("by", "begin"),
+    [
+        pytest.param(signal.SIGINT, None, id="ctrl-c"),
+        pytest.param(signal.SIGTERM, None, id="sigterm"),
+        pytest.param(signal.SIGTERM, in_the_background, id="sigterm-in-the-background"),
+    ],
+)
+async def test_breaking_off(by: signal.Signals, begin: Callable[[], None] | None) -> None:
     """Ctrl-C in mid-call, or who stops a service, stops demo and server at once, without a traceback."""
     demo = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bridge", "demo",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True, preexec_fn=begin,
     )  # fmt: skip
     assert demo.stdout is not None
     url = ""
