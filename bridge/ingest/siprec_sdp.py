@@ -149,7 +149,7 @@ def _payloads(media: MediaDescription) -> dict[int, Payload]:
 
 
 def _numbers(media: MediaDescription) -> list[int]:
-    return [int(each) for each in media.formats if each.isdecimal() and int(each) < 128]
+    return [int(each) for each in media.formats if each.isdecimal() and len(each) <= 3 and int(each) < 128]
 
 
 def _name(codec: Codec) -> str:

@@ -161,6 +161,7 @@ def test_an_answer() -> None:
         pytest.param("8 0 101", "PCMA", "8 101", id="the-first-that-is-understood"),
         pytest.param("18 9 0", "G722", "9", id="behind-one-that-is-not"),
         pytest.param("18 13 0", "PCMU", "13 0", id="comfort-noise-is-kept"),
+        pytest.param("9" * 5000 + " 0", "PCMU", "0", id="behind-a-number-of-5000-digits"),
     ],
 )
 def test_the_codec(formats: str, codec: str, kept: str) -> None:
