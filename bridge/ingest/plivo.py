@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from bridge.ingest.fields import identifier, parameters, part
 from bridge.ingest.formats import l16_of, media_format
@@ -15,8 +15,11 @@ from bridge.ingest.tracks import announced_legs
 from bridge.model.foreign import from_json
 from bridge.model.stream import MarkReached, MediaChunk, StreamItem, StreamStarted
 
-PAIR: Final = re.compile(r"([^=:;,{}\s][^=:;,{}]*)[=:]([^;,{}]*)")
-"""Of `extra_headers`: `k=v;k2=v2`, `k=v,k2=v2` and `{X-PH-k: v}` have all been seen."""
+BETWEEN: Final = re.compile("[;,{}]")
+PAIR: Final = re.compile(r"[=:\s]*([^=:\s][^=:]*)[=:](.*)", re.DOTALL)
+"""Of `extra_headers`: `k=v;k2=v2`, `k=v,k2=v2` and `{X-PH-k: v}` have all been seen. Each is looked at once: one
+expression for all of them would look for a pair behind every character of a text that has none.
+"""
 FRAME_MS: Final = 20
 MOST_OVERTAKEN: Final = 50
 """Chunks: a second. A first chunk further on has not overtaken others; the count is not what we take it for."""
@@ -48,13 +51,15 @@ def _played(body: Body, _known: Known) -> list[StreamItem]:
 
 def _extra_headers(found: object) -> dict[str, str]:
     """The customer's headers, however they are written; what cannot be read is left out."""
-    if isinstance(found, str):
-        try:
-            found = from_json(found)
-        except ValueError:
-            found = dict(PAIR.findall(found)) if isinstance(found, str) else None
-    given = parameters(found)
+    given = parameters(_read(found) if isinstance(found, str) else found)
     return {_bare(name): value.strip() for name, value in given.items()}
+
+
+def _read(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:
+        return {pair[1]: pair[2] for part in BETWEEN.split(text) if (pair := PAIR.match(part))}
 
 
 def _bare(name: str) -> str:
