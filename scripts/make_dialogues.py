@@ -1,4 +1,4 @@
-"""Make dialogues of recordings of one person each, with RTTM: speakers on voices that no setting was chosen on.
+"""Make dialogues of recordings of one person each, with RTTM: speakers on voices other than the dev recordings'.
 
 `.venv/bin/python -m scripts.make_dialogues RECORDINGS OUT`, then `callbridge bench speakers --audio OUT`. RECORDINGS
 has a `manifest.jsonl`: `id`, `file` (or `file_8k`), `kind`, `speakers`. Who speaks is cut out by loudness, made as loud
