@@ -59,37 +59,12 @@ async def decode(engine: Engine, samples: Samples, urgency: Urgency = Urgency.FI
     return await engine.decode(DecodeJob(samples=samples, urgency=urgency, deadline=now + 1, language="en"))
 
 
-async def test_a_replica_is_killed_in_the_middle_of_its_decodes(cluster: RayCluster) -> None:
-    """Both replicas decode; every final that was under way is answered all the same, with the words that were said."""
-    async with engine_of(cluster) as remote:
-        samples = await greeting()
-        once = await decode(remote, samples)
-        assert once is not None
-        assert "good morning" in once.text.lower()
-        decoding = [asyncio.create_task(decode(remote, samples)) for _ in range(JOBS)]
-        await asyncio.sleep(0.5)
-        replicas = cluster.replicas()
-        assert len(replicas) == 2
-        os.kill(replicas[0], signal.SIGKILL)
-        found = await asyncio.gather(*decoding)
-        assert [decoded.text for decoded in found if decoded is not None] == [once.text] * JOBS
-        assert remote.fault is None
-
-
-async def test_what_cannot_be_decoded_is_said(cluster: RayCluster) -> None:
-    """A replica's fault comes back as ours, at once."""
-    job = DecodeJob(samples=await greeting(), urgency=Urgency.FINAL, deadline=0.0, language="nonsense")
-    async with engine_of(cluster) as remote:
-        async with asyncio.timeout(AT_ONCE_S):
-            with pytest.raises(EngineError, match="nonsense"):
-                await remote.decode(job)
-
-
 async def test_what_the_way_there_and_back_costs(
     cluster: RayCluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One decode after another, here and there in turn: the same words. How long it takes, how much of that is the way,
-    and what all processes work for it, is printed, with what they work while nobody asks.
+    and what all processes work for it, is printed, with what they work while nobody asks. First of these tests: a
+    replica that takes a killed one's place works for itself.
     """
     ways: list[float] = []
     monkeypatch.setattr(remote_module, "ENGINE_OVERHEAD", SimpleNamespace(observe=ways.append))
@@ -125,3 +100,29 @@ async def test_what_the_way_there_and_back_costs(
     lines.append(f"the way there and back: {p50:.1f} ms p50, {p95:.1f} ms p95")
     with capsys.disabled():
         print("", *lines, sep="\n")  # noqa: T201  # what it is run for
+
+
+async def test_a_replica_is_killed_in_the_middle_of_its_decodes(cluster: RayCluster) -> None:
+    """Both replicas decode; every final that was under way is answered all the same, with the words that were said."""
+    async with engine_of(cluster) as remote:
+        samples = await greeting()
+        once = await decode(remote, samples)
+        assert once is not None
+        assert "good morning" in once.text.lower()
+        decoding = [asyncio.create_task(decode(remote, samples)) for _ in range(JOBS)]
+        await asyncio.sleep(0.5)
+        replicas = cluster.replicas()
+        assert len(replicas) == 2
+        os.kill(replicas[0], signal.SIGKILL)
+        found = await asyncio.gather(*decoding)
+        assert [decoded.text for decoded in found if decoded is not None] == [once.text] * JOBS
+        assert remote.fault is None
+
+
+async def test_what_cannot_be_decoded_is_said(cluster: RayCluster) -> None:
+    """A replica's fault comes back as ours, at once."""
+    job = DecodeJob(samples=await greeting(), urgency=Urgency.FINAL, deadline=0.0, language="nonsense")
+    async with engine_of(cluster) as remote:
+        async with asyncio.timeout(AT_ONCE_S):
+            with pytest.raises(EngineError, match="nonsense"):
+                await remote.decode(job)
