@@ -63,9 +63,9 @@ async def _make(url: str) -> None:
                 await migrate(template)
 
 
-async def _drop() -> None:
-    """All but the template: seven megabytes each."""
-    while len(_made) > 1:
+async def _drop(kept: int) -> None:
+    """All but the first ones: seven megabytes each. The very first is the template."""
+    while len(_made) > max(kept, 1):
         await _ask(f"DROP DATABASE {_name(_made.pop())} WITH (FORCE)")
 
 
@@ -119,10 +119,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in left_out]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_is_left_of_a_file() -> Iterator[None]:
+    yield
+    asyncio.run(_drop(1))
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    """Tests give their calls the same names."""
+    """Of the test alone: a server may be that of all tests of its file. Tests give their calls the same names."""
+    before = len(_made)
     yield
-    asyncio.run(_drop())
+    asyncio.run(_drop(before))
     with redis.Redis.from_url(os.environ[REDIS]) as client:
         client.flushdb()
