@@ -104,12 +104,15 @@ def is_echo(decoded: Decoded, before: str) -> bool:
 
 
 def is_doubled(decoded: Decoded) -> bool:
-    """Whether a decode says a run of words and at once says it again, as people rarely do and Whisper does."""
+    """Whether a decode says a run of words and at once, or behind one word more, says it again, as people rarely do and
+    Whisper does.
+    """
     said = _plain(decoded.text)
     return any(
-        said[start : start + length] == said[start + length : start + 2 * length]
+        said[start : start + length] == said[again : again + length]
         for length in range(DOUBLED_WORDS, len(said) // 2 + 1)
         for start in range(len(said) - 2 * length + 1)
+        for again in (start + length, start + length + 1)
     )
 
 

@@ -277,9 +277,7 @@ class Hearing:
         if decoded is None:
             return None
         echo = is_echo(decoded, window.said_before) or is_doubled(decoded)
-        unheard = not decoded.text
-        sparse = is_sparse(decoded, len(samples)) and not is_invented(decoded)
-        if not window.said_before or not (echo or unheard or sparse):
+        if not window.said_before or not (echo or not decoded.text or is_sparse(decoded, len(samples))):
             return decoded
         alone = await self._decode_final(utterance, Window(samples=samples, offset=0))
         better = alone is not None and (echo or len(alone.words) > len(decoded.words))

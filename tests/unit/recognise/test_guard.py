@@ -78,6 +78,7 @@ def test_an_echo_is_nothing_but_context(text: str, before: str, echo: bool) -> N
 DOUBLES = {
     "a sentence twice": ("Press star to cancel this. Press star to cancel this.", True),
     "inside more": ("Well, press star to cancel, press star to cancel now.", True),
+    "behind a word": ("No, it is my mother's. Yes. No, it is my mother's.", True),
     "once": ("Press star to cancel this message.", False),
     "three words twice": ("I don't know. I don't know.", False),
     "again, but later": ("Press star to cancel, or wait. Press star to cancel.", False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -213,11 +214,16 @@ async def test_an_echo_of_the_context_is_no_final(open_line: OpenLine, engine: S
     assert [segment.text for segment in line.heard(Segment)] == ["w11 w22 w33", "w44"]
 
 
+@pytest.mark.parametrize("sure", [-0.2, -3.2], ids=["sure", "hopeless"])
 async def test_a_final_that_skips_speech_behind_its_context_is_decoded_alone(
-    open_line: OpenLine, engine: ScriptedEngine
+    open_line: OpenLine, engine: ScriptedEngine, sure: float
 ) -> None:
-    """Four seconds of speech do not say one word; the fuller of both counts."""
-    engine.answer = lambda job: said(read(job).words[:1]) if job.prefix_text else read(job)
+    """Four seconds of speech do not say one word, least of all one that is as good as guessed; the fuller of both counts."""
+
+    def skip(job: DecodeJob) -> Decoded:
+        return replace(said(read(job).words[:1]), average_log_probability=sure) if job.prefix_text else read(job)
+
+    engine.answer = skip
     line = await open_line(partials=False)
     await line.say(11)
     await line.stop()
