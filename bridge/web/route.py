@@ -101,7 +101,7 @@ class Route(Generic[Q, B]):
     tag: str
     answers: tuple[Answer, ...]
     query: type[Q] = field(default=Nothing)  # type: ignore[assignment]  # a TypeVar cannot have a default yet
-    body: type[B] = field(default=Nothing)  # type: ignore[assignment]
+    body: type[B] = field(default=Nothing)  # type: ignore[assignment]  # the same
     faults: tuple[type[BridgeError], ...] = ()
     """What it may raise beyond what every route of its kind may."""
     form: type[BaseModel] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.browser import Browser
@@ -61,12 +63,17 @@ def test_skipping_the_list(server: ScriptedServer, browser: Browser) -> None:
     assert browser.ask("document.activeElement.id") == "main"
 
 
+def says(browser: Browser, call: int) -> bool:
+    """Whether the page shows this call's words, and nothing else."""
+    return browser.said() == [f"I am call {call}."]
+
+
 def test_single_keys_go_from_call_to_call(server: ScriptedServer, browser: Browser) -> None:
     """j and k walk the list as it stands; / goes to the search, where they are letters again."""
     three_calls(server, browser)
     for key, call in [("j", 3), ("j", 2), ("j", 1), ("j", 1), ("k", 2)]:
         browser.press(key)
-        browser.until(lambda call=call: browser.said() == [f"I am call {call}."], f"call {call}")  # type: ignore[misc]
+        browser.until(partial(says, browser, call), f"call {call}")
     browser.press("/")
     browser.press("j")
     assert browser.ask("document.getElementById('words').value") == "j"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import pytest
-import structlog
 from aiohttp import FormData, hdrs
 from yarl import URL
 
@@ -88,14 +86,6 @@ def draw_body(path: Path, by: Mutation) -> dict[str, Any]:
     form = FormData(fields)
     form.add_field("file", wav(1), filename="a.wav", content_type="audio/wav")
     return {"data": form}
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """A line a request would take longer than the requests."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

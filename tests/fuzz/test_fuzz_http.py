@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-import structlog
 from aiohttp import hdrs
 from yarl import URL
 
@@ -134,14 +132,6 @@ def draw_question(by: Mutation) -> dict[str, Any]:
         request["skip_auto_headers"] = ["Content-Type"]
         request["content_type"] = kind
     return request
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """A line a request would take longer than the requests."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

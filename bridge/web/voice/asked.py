@@ -45,7 +45,7 @@ class Asked:
             raise invalid("mode", "must be start or connect")
         if number is not None and (mode == "connect" or not NUMBER.fullmatch(number)):
             raise invalid("dial", "must be a phone number such as +15550100, and not in connect mode")
-        return cls(mode=mode, dial=number, say=query.get("say") or None, **given)  # type: ignore[arg-type]
+        return cls(mode=mode, dial=number, say=query.get("say") or None, **given)  # type: ignore[arg-type]  # the fields of a subclass
 
     @property
     def all_parameters(self) -> dict[str, str]:
