@@ -12,3 +12,11 @@ def from_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def object_from_json(text: str | bytes) -> dict[str, Any]:
+    """Raises ValueError for whatever is no JSON object, too."""
+    found = from_json(text)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")  # noqa: TRY004  # as for all that cannot be read
+    return found

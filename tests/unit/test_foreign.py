@@ -8,7 +8,7 @@ import pytest
 from multidict import MultiDict
 
 from bridge.errors import BridgeError, SetupError
-from bridge.model.foreign import from_json
+from bridge.model.foreign import from_json, object_from_json
 from bridge.settings import load
 from tests.fuzz.mutation import DEEP
 from tests.fuzz.sessions import SERVICES, Service
@@ -44,3 +44,14 @@ def test_settings_name_them(text: str, tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SetupError, match=r"callbridge\.toml"):
         load(file)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"a"', "1", "{", "", "[" * 100_000])
+def test_what_is_no_object(text: str) -> None:
+    """Whoever needs one hears of everything else in the same way."""
+    with pytest.raises(ValueError):  # whichever it is
+        object_from_json(text)
+
+
+def test_an_object() -> None:
+    assert object_from_json(b'{"a": [1]}') == {"a": [1]}

@@ -18,7 +18,7 @@ from bridge.compat.live import serve
 from bridge.compat.sound import RawSound, Sound
 from bridge.errors import BridgeError, CarrierProtocolError, InvalidRequestError
 from bridge.model.events import CallEnded, Event, SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
-from bridge.model.foreign import from_json
+from bridge.model.foreign import from_json, object_from_json
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 from bridge.web.uploads import language_of
@@ -83,11 +83,10 @@ class AssemblyLive:
         if isinstance(message, bytes):
             return [Hear(data=message)]
         try:
-            told = from_json(message)
-            kind = told.get("type")
-        except (ValueError, AttributeError):
+            told = object_from_json(message)
+        except ValueError:
             raise CarrierProtocolError("a text message that is no JSON object") from None
-        match kind:
+        match told.get("type"):
             case "ForceEndpoint":
                 return [Finalise()]
             case "Terminate":

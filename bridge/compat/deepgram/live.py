@@ -28,7 +28,7 @@ from bridge.model.events import (
     TranscriptPartial,
     rfc3339,
 )
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.model.stream import Leg
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -80,8 +80,8 @@ class DeepgramLive:
             self._digest.update(message)
             return [Hear(data=message)] if message else [Finish()]  # an empty one is how older clients end
         try:
-            kind = from_json(message).get("type")
-        except (ValueError, AttributeError):
+            kind = object_from_json(message).get("type")
+        except ValueError:
             return [self._say("Error", variant="SchemaError", description="not a message", message=message[:200])]
         match kind:
             case "Finalize":

@@ -14,7 +14,7 @@ from bridge.compat.deepgram.results import check_asked, results_of
 from bridge.compat.deepgram.wording import keyterms, language
 from bridge.compat.recorded import call_back, put_into_words, raw_audio, read_url
 from bridge.errors import InvalidRequestError
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.web.auth import Scope
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -72,9 +72,9 @@ async def grant(request: web.Request, context: Context) -> web.StreamResponse:
     principal = await admit(request, scopes=(Scope.TOKENS,))
     raw = await request.read()
     try:
-        asked = from_json(raw or b"{}").get("ttl_seconds", DEFAULT_TTL_S)
+        asked = object_from_json(raw or b"{}").get("ttl_seconds", DEFAULT_TTL_S)
         ttl_s = int(asked)
-    except (ValueError, TypeError, AttributeError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         ttl_s = 0
     if not 1 <= ttl_s <= 3600:
         raise InvalidRequestError("ttl_seconds must be a whole number from 1 to 3600")

@@ -26,7 +26,7 @@ from bridge.model.events import (
     TurnResumed,
     TurnStarted,
 )
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.model.words import Word
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -87,11 +87,10 @@ class DeepgramTurns:
         if isinstance(message, bytes):
             return [Hear(data=message)] if message else [Finish()]
         try:
-            told = from_json(message)
-            kind = told.get("type")
-        except (ValueError, AttributeError):
+            told = object_from_json(message)
+        except ValueError:
             raise CarrierProtocolError("a text message that is no JSON object") from None
-        match kind:
+        match told.get("type"):
             case "CloseStream":
                 return [Finish()]
             case "ForceEndTurn":

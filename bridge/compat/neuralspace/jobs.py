@@ -11,7 +11,7 @@ from bridge.compat.asking import admit, whole
 from bridge.compat.neuralspace.faults import answer
 from bridge.errors import InvalidRequestError
 from bridge.model.call_key import CallKey
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.model.recordings import CARRIER, Job, JobStatus
 from bridge.model.records import CallFilter, CallStatus
 from bridge.model.words import Segment
@@ -112,12 +112,9 @@ def _described(job_id: str, created_at: float, status: JobStatus, duration_ms: i
 
 def _config(given: str) -> Mapping[str, Any]:
     try:
-        asked = from_json(given)
+        return object_from_json(given)
     except ValueError:
-        asked = None
-    if not isinstance(asked, Mapping):
-        raise InvalidRequestError("config is not a JSON object")
-    return asked
+        raise InvalidRequestError("config is not a JSON object") from None
 
 
 def _language(asked: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from bridge.compat.live import serve
 from bridge.compat.sound import RawSound
 from bridge.errors import BridgeError, InvalidRequestError
 from bridge.model.events import Event, TranscriptFinal, TranscriptPartial
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 from bridge.web.uploads import language_of
@@ -157,6 +157,6 @@ def _rate(query: MultiMapping[str]) -> int:
 
 def _is_finalize(message: str | bytes) -> bool:
     try:
-        return bool(from_json(message).get("type") == "finalize")
-    except (ValueError, AttributeError):
+        return bool(object_from_json(message).get("type") == "finalize")
+    except ValueError:
         return False

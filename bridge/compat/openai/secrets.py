@@ -12,7 +12,7 @@ from aiohttp import web
 from bridge.compat.asking import admit
 from bridge.compat.openai.session import Session
 from bridge.errors import InvalidRequestError
-from bridge.model.foreign import from_json
+from bridge.model.foreign import from_json, object_from_json
 from bridge.web.auth import Scope
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -98,12 +98,9 @@ async def _issue(
 
 async def _body(request: web.Request) -> Mapping[str, Any]:
     try:
-        body = from_json(await request.read() or b"{}")
+        return object_from_json(await request.read() or b"{}")
     except ValueError:
-        body = None
-    if not isinstance(body, Mapping):
-        raise InvalidRequestError("the body is not a JSON object")
-    return body
+        raise InvalidRequestError("the body is not a JSON object") from None
 
 
 def _id(request: web.Request) -> str:

@@ -26,7 +26,7 @@ from bridge.model.events import (
     TranscriptFinal,
     TranscriptPartial,
 )
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
 
@@ -71,8 +71,8 @@ class SmallestLive:
         if isinstance(message, bytes):
             return [Hear(data=message)]
         try:
-            kind = from_json(message).get("type")
-        except (ValueError, AttributeError):
+            kind = object_from_json(message).get("type")
+        except ValueError:
             raise CarrierProtocolError("a text message that is no JSON object") from None
         match kind:
             case "finalize":

@@ -18,7 +18,7 @@ from bridge.compat.speechmatics.results import end_of_utterance, transcript
 from bridge.compat.words import spread_out
 from bridge.errors import BridgeError
 from bridge.model.events import CallEnded, Event, SpeechEnded, SpeechFlushed, TranscriptFinal, TranscriptPartial
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.model.languages import LANGUAGES
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -59,10 +59,10 @@ class SpeechmaticsLive:
         if isinstance(message, bytes):
             return self._audio(message)
         try:
-            told = from_json(message)
-            kind = told.get("message")
-        except (ValueError, AttributeError):
+            told = object_from_json(message)
+        except ValueError:
             raise MessageError("invalid_message", "not a JSON object") from None
+        kind = told.get("message")
         if kind == "StartRecognition":
             return self._start(told)
         if self._config is None:

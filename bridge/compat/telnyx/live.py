@@ -18,7 +18,7 @@ from bridge.compat.telnyx.faults import error_object
 from bridge.compat.telnyx.parameters import check_engine, parameters, sound
 from bridge.errors import BridgeError
 from bridge.model.events import Event, SpeechFlushed, TranscriptFinal, TranscriptPartial
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.model.words import Word
 from bridge.web.context import Context
 from bridge.web.observe import REQUEST_ID
@@ -58,8 +58,8 @@ class TelnyxLive:
             self._lull.heard()
             return [Hear(data=message)]
         try:
-            kind = from_json(message).get("type")
-        except (ValueError, AttributeError):
+            kind = object_from_json(message).get("type")
+        except ValueError:
             return []  # as Telnyx does
         if kind == "Finalize":
             self._lull.flushed()

@@ -14,7 +14,7 @@ from bridge.compat.asking import admit, flag, language
 from bridge.compat.recorded import Transcribed, put_into_words
 from bridge.compat.telnyx.faults import ParameterError
 from bridge.compat.words import SpeakerNumbers, plain
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.model.stream import Leg
 from bridge.model.words import Segment, Word
 from bridge.web.context import Context
@@ -69,11 +69,9 @@ def _config(fields: Mapping[str, str]) -> MultiDict[str]:
     """Raises ParameterError."""
     found = MultiDict((named[1], value) for name, value in fields.items() if (named := NESTED.fullmatch(name)))
     try:
-        given = from_json(fields.get(CONFIG) or "{}")
+        given = object_from_json(fields.get(CONFIG) or "{}")
     except ValueError:
-        given = None
-    if not isinstance(given, Mapping):
-        raise ParameterError("40000", CONFIG, f"{CONFIG} must be a JSON object")
+        raise ParameterError("40000", CONFIG, f"{CONFIG} must be a JSON object") from None
     found.extend({str(name): str(value) for name, value in given.items()})
     return found
 

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from bridge.compat.vocafuse.faults import BadFormatError, MissingFieldError, TokenLapsedError
 from bridge.errors import InvalidRequestError, UnauthorisedError
-from bridge.model.foreign import from_json
+from bridge.model.foreign import object_from_json
 from bridge.web.auth import TOKEN_SCOPES, Principal, Scope
 from bridge.web.context import Context
 from bridge.web.keys import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
@@ -70,12 +70,9 @@ def _same(one: str, other: str) -> bool:
 async def read_json(request: web.Request) -> Mapping[str, Any]:
     """The body's object, whatever its type is said to be: some clients say none. Raises BadFormatError."""
     try:
-        body = from_json(await request.read() or b"{}")
+        return object_from_json(await request.read() or b"{}")
     except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise BadFormatError("The request body is not a JSON object")
-    return body
+        raise BadFormatError("The request body is not a JSON object") from None
 
 
 def invalid(field: str, reason: str) -> InvalidRequestError:
