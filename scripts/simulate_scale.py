@@ -23,17 +23,18 @@ import numpy as np
 
 from bridge.model.frame import SAMPLE_RATE
 from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise.cost import Cost
+from bridge.recognise.cost import Cost, decoding, encoding
 from bridge.recognise.growth import lateness, replicas_wanted
 from bridge.recognise.pace import is_busy, partial_interval_s
-from bridge.recognise.scheduler import Scheduler, Tell
+from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.window import BRISK_BUCKETS_S, BUCKETS_S, PARTIAL_BUCKETS_S, window_s
+from bridge.recognise.workers import Encoded, Tell
 
 WORKERS: Final = 2
 """Cores of a replica."""
 CALLS_A_REPLICA: Final = 12
-"""What two cores hold with p95 of finals about a second behind speech (docs/recognition.md: 24 calls took 1.4 cores,
-and were late); with what follows, a replica that starts with so many is two thirds full.
+"""Half of what two cores hold with p95 of finals within a second (docs/recognition.md): with what follows, a replica
+that starts with so many is two thirds full.
 """
 START_S: Final = 10.0
 """From wanting a replica to its first decode: measured with the weights on the machine's disk."""
@@ -102,19 +103,24 @@ class Plan:
 
 
 class Cores:
-    """Fills `scheduler.Workers`: a batch takes what it was measured to take."""
+    """Fills `Workers`: a step takes what it was measured to take."""
 
     def __init__(self) -> None:
         self.count = WORKERS
-        self._cost = Cost()
+        self._encoding = Cost(encoding)
+        self._decoding = Cost(decoding)
 
     def plan(self, job: DecodeJob) -> Plan:
         buckets = BRISK_BUCKETS_S if job.brisk else BUCKETS_S
         return Plan(job, window_s(len(job.samples), PARTIAL_BUCKETS_S if job.urgency is Urgency.PARTIAL else buckets))
 
-    async def decode(self, plans: Sequence[Plan], tell: Tell) -> None:
-        await asyncio.sleep(self._cost.predict(plans))
-        for _ in plans:
+    async def encode(self, plan: Plan) -> Encoded[Plan]:
+        await asyncio.sleep(self._encoding.predict([plan]))
+        return Encoded(plan, None)
+
+    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell) -> None:
+        await asyncio.sleep(self._decoding.predict([encoded.plan for encoded in batch]))
+        for _ in batch:
             tell(NOTHING)
 
     async def close(self) -> None: ...

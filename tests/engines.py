@@ -15,7 +15,7 @@ import numpy as np
 from bridge.errors import EngineError
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.ports import Clock, Decoded, DecodedWord, DecodeJob, Urgency
-from bridge.recognise.scheduler import Tell
+from bridge.recognise.workers import Encoded, Tell
 
 WINDOW: Final = 512
 """Samples of a segmenter's window, 32 ms; words and gaps are whole numbers of them."""
@@ -109,13 +109,18 @@ class ScriptedPlan:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedWorkers:
-    """Fills `scheduler.Workers`: each batch takes `seconds`; one with a job named in `failing` fails."""
+    """Fills `Workers`: encoding takes `encoding_s`, and each batch `seconds`; one with a job named in `failing` fails,
+    and so does what is named in `broken` while it is encoded.
+    """
 
     clock: Clock
     count: int = 1
+    encoding_s: float = 0.0
     seconds: float = 1.0
     failing: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
     error: Exception = field(default_factory=lambda: EngineError("scripted"))
+    encoded: list[str] = field(default_factory=list)
     batches: list[list[ScriptedPlan]] = field(default_factory=list)
     at_once: int = 0
     closed: bool = False
@@ -127,16 +132,28 @@ class ScriptedWorkers:
             previous_tokens=len(job.previous_text.split()),
         )
 
-    async def decode(self, plans: Sequence[ScriptedPlan], tell: Tell) -> None:
-        self.batches.append(list(plans))
-        self.at_once += 1
-        assert self.at_once <= self.count, "more batches than workers"
-        await self.clock.sleep(self.seconds)
-        self.at_once -= 1
+    async def encode(self, plan: ScriptedPlan) -> Encoded[ScriptedPlan]:
+        self.encoded.append(plan.name)
+        await self._take(self.encoding_s)
+        if plan.name in self.broken:
+            raise self.error
+        return Encoded(plan, None)
+
+    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell) -> None:
+        plans = [encoded.plan for encoded in batch]
+        self.batches.append(plans)
+        await self._take(self.seconds)
         if self.failing & {plan.name for plan in plans}:
             raise self.error
         for plan in plans:
             tell(said([DecodedWord(text=plan.name, start=0, end=1, probability=0.9)]))
+
+    async def _take(self, seconds: float) -> None:
+        self.at_once += 1
+        assert self.at_once <= self.count, "more steps than workers"
+        if seconds:
+            await self.clock.sleep(seconds)
+        self.at_once -= 1
 
     async def close(self) -> None:
         self.closed = True

@@ -1,7 +1,8 @@
 """Who is decoded next: one queue for every call of the process, earliest need first, like windows together.
 
-Finals and what may become one go first, then partials, then settling. Finals are never shed. Everything here
-runs on the event loop; the decoding itself is the workers' affair.
+Each job takes two steps, encoding and decoding, and after each step a worker takes whatever is most urgent then: nobody
+waits for more than one window or one batch. Finals and what may become one go first, then partials, then settling.
+Finals are never shed. Everything here runs on the event loop; the steps themselves are the workers' affair.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import asyncio
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeAlias
+from typing import Any, Final, Generic
 
 import structlog
 
 from bridge.errors import EngineError
 from bridge.ports import Clock, Decoded, DecodeJob, Urgency
-from bridge.recognise.cost import Cost, P
+from bridge.recognise.cost import Cost, decoding
+from bridge.recognise.workers import Encoded, P, Workers
 
 log = structlog.get_logger()
 
@@ -37,13 +39,11 @@ RANK: Final = {
 JOIN_S: Final = 4
 """Windows of one batch differ by so much at most: each is encoded as it is, but decoded as long as the longest."""
 
-HOLD_FROM: Final = 0.5
-"""The load from which jobs wait for company: a speculation as long as it will still be there when it is needed."""
+MARGIN_S: Final = 0.05
+"""An encoded window waits for others to be encoded if it will be decoded so long before it is needed all the same."""
 
-HOLD_S: Final = 0.12
-"""What all wait that are not needed at once, even where decoding takes all the time there is: company makes room."""
-
-MARGIN_S: Final = 0.1
+BACKLOG: Final = 3
+"""So many jobs of one urgency a worker, and company goes before punctuality: it is what makes a queue shorter."""
 
 SETTLE_BELOW: Final = 0.5
 """The load under which settling starts before its deadline."""
@@ -56,33 +56,6 @@ QUIET_S: Final = 10.0
 
 LOOK_AGAIN_S: Final = 1.0
 """While what can wait waits for the load to fall."""
-
-
-Tell: TypeAlias = Callable[[Decoded], None]
-"""Is given what a batch says, job after job."""
-
-
-class Workers(Protocol[P]):
-    """Where batches are decoded: threads over one model, or a test's script on a virtual clock."""
-
-    @property
-    def count(self) -> int:
-        """Batches that can run side by side."""
-        ...
-
-    def plan(self, job: DecodeJob) -> P:
-        """Raises EngineError for a job that cannot be decoded."""
-        ...
-
-    async def decode(self, plans: Sequence[P], tell: Tell) -> None:
-        """Plans with as many previous tokens each: tell what they say in their order, each as soon as it is known.
-        Raises EngineError; what has been told by then stands.
-
-        Cancelled, it gives up the batch and what runs it.
-        """
-        ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,8 +78,7 @@ class _Waiting(Generic[P]):
     plan: P
     result: asyncio.Future[Decoded | None]
     order: int
-    came: float
-    """On the engine's monotonic clock."""
+    encoded: Encoded[P] | None = None
     tries: int = 0
 
     @property
@@ -114,9 +86,9 @@ class _Waiting(Generic[P]):
         return RANK[self.plan.job.urgency], self.plan.job.deadline, self.order
 
     @property
-    def optional(self) -> bool:
-        """Whether finals go first."""
-        return self.plan.job.urgency in {Urgency.PARTIAL, Urgency.SETTLE, Urgency.RECORDING}
+    def is_long(self) -> bool:
+        """Whether its steps are those of a full window, too long for a final to wait for."""
+        return self.plan.job.urgency in {Urgency.SETTLE, Urgency.RECORDING}
 
     @property
     def is_live(self) -> bool:
@@ -137,14 +109,14 @@ class Scheduler(Generic[P]):
         self._max_batch = max_batch
         self._waiting: list[_Waiting[P]] = []
         self._running: set[asyncio.Task[None]] = set()
-        self._optional = 0
-        """Workers busy with what finals need not wait for."""
+        self._long = 0
+        """Workers busy with long steps."""
         self._order = itertools.count()
         self._load = _Load(clock, workers.count)
         """Of live calls: recordings take what is left."""
         self._live_at = -math.inf
         """When the last job of a live call came."""
-        self._cost = Cost()
+        self._cost = Cost(decoding)
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = math.inf
         self._closing = False
@@ -152,12 +124,7 @@ class Scheduler(Generic[P]):
 
     async def decode(self, job: DecodeJob) -> Decoded | None:
         """See `bridge.ports.Engine.decode`."""
-        entry = _Waiting(
-            self._workers.plan(job),
-            asyncio.get_running_loop().create_future(),
-            next(self._order),
-            self._clock.monotonic(),
-        )
+        entry = _Waiting(self._workers.plan(job), asyncio.get_running_loop().create_future(), next(self._order))
         self._waiting.append(entry)
         if entry.is_live:
             self._live_at = self._clock.monotonic()
@@ -201,7 +168,9 @@ class Scheduler(Generic[P]):
     def _start(self) -> None:
         self._shed_late()
         while len(self._running) < self._workers.count and (batch := self._next_batch()):
-            self._optional += batch[0].optional
+            for entry in batch:
+                self._waiting.remove(entry)
+            self._long += batch[0].is_long
             task = asyncio.create_task(self._run(batch))
             self._running.add(task)
             task.add_done_callback(self._ended)
@@ -223,22 +192,24 @@ class Scheduler(Generic[P]):
             _resolve(entry.result, None)
 
     def _next_batch(self) -> list[_Waiting[P]]:
-        """The most urgent job that need not wait for company, and its like.
+        """The most urgent job that may begin, to be encoded, or to be decoded with its like.
 
-        One worker is kept for finals, so that the others' work never makes them wait.
+        One worker is kept from long steps, so that they never make finals wait.
         """
         ready = sorted(self._waiting, key=lambda entry: entry.rank)
         for first in ready:
             alone = not first.is_live and not self._is_live()
-            if first.optional and not alone and self._optional and self._optional >= self._workers.count - 1:
+            if first.is_long and not alone and self._long and self._long >= self._workers.count - 1:
                 break
-            like = self._like(first, ready)
-            start_by = self._start_by(like)
-            if self._clock.monotonic() >= start_by:
-                for entry in like:
-                    self._waiting.remove(entry)
-                return like
-            self._wake_at(start_by)
+            if first.encoded is None:
+                start_by = self._start_by(first)
+                if self._clock.monotonic() >= start_by:
+                    return [first]
+                self._wake_at(start_by)
+            else:
+                like = self._like(first, ready)
+                company = self._company(first, like, ready)
+                return like if company is None else [company]
         return []
 
     def _is_live(self) -> bool:
@@ -246,15 +217,13 @@ class Scheduler(Generic[P]):
         return self._clock.monotonic() < self._live_at + QUIET_S
 
     def _like(self, first: _Waiting[P], ready: Iterable[_Waiting[P]]) -> list[_Waiting[P]]:
-        """`first` and those that can be decoded with it. One that has failed before is tried alone."""
-        if first.plan.job.careful or first.tries or (not first.is_live and self._is_live()):
-            return [first]
+        """`first` and those encoded that can be decoded with it."""
         like = [first]
         shortest = longest = first.plan.window_s
         for entry in ready:
             if len(like) == self._max_batch:
                 break
-            if entry is first or entry.tries or not _can_join(entry, first):
+            if entry is first or entry.encoded is None or not self._can_join(entry, first):
                 continue
             window = entry.plan.window_s
             if max(longest, window) - min(shortest, window) <= JOIN_S:
@@ -262,21 +231,38 @@ class Scheduler(Generic[P]):
                 like.append(entry)
         return like
 
-    def _start_by(self, like: Sequence[_Waiting[P]]) -> float:
-        """When these should begin: at once, unless the machine is busy and they can wait."""
-        job, share = like[0].plan.job, self._load.share()
-        if job.urgency is Urgency.SETTLE:
-            return job.deadline if share >= SETTLE_BELOW else -math.inf
-        if job.urgency is Urgency.RECORDING:
-            look_again = min(job.deadline, self._clock.monotonic() + LOOK_AGAIN_S)
-            return look_again if share >= SETTLE_BELOW else -math.inf
-        if share < HOLD_FROM or len(like) >= self._max_batch or job.deadline <= like[0].came:
+    def _company(
+        self, first: _Waiting[P], like: Sequence[_Waiting[P]], ready: Sequence[_Waiting[P]]
+    ) -> _Waiting[P] | None:
+        """Whom to encode before `like` are decoded, to be decoded with them: somebody if there is time, or if so many
+        wait that company is what helps. Settling goes without: its steps are long enough.
+        """
+        coming = next((entry for entry in ready if entry.encoded is None and self._fits(entry, first)), None)
+        settles = first.plan.job.urgency is Urgency.SETTLE
+        if coming is None or settles or len(like) == self._max_batch:
+            return None
+        in_time = first.plan.job.deadline - MARGIN_S - self._cost.predict([entry.plan for entry in (*like, coming)])
+        of_its_rank = sum(entry.rank[0] == first.rank[0] for entry in ready)
+        crowded = of_its_rank >= BACKLOG * self._workers.count
+        return coming if crowded or not first.is_live or self._clock.monotonic() < in_time else None
+
+    def _fits(self, entry: _Waiting[P], first: _Waiting[P]) -> bool:
+        return self._can_join(entry, first) and abs(entry.plan.window_s - first.plan.window_s) <= JOIN_S
+
+    def _can_join(self, entry: _Waiting[P], first: _Waiting[P]) -> bool:
+        """What needs care is decoded alone, and so is what has failed before, and a recording beside calls."""
+        alone = any(one.plan.job.careful or one.tries for one in (entry, first))
+        alone = alone or (not first.is_live and self._is_live())
+        return not alone and entry.rank[0] == first.rank[0] and entry.plan.previous_tokens == first.plan.previous_tokens
+
+    def _start_by(self, entry: _Waiting[P]) -> float:
+        """When it should begin: at once, unless the machine is busy and it can wait."""
+        job = entry.plan.job
+        if not entry.is_long or self._load.share() < SETTLE_BELOW:
             return -math.inf
-        held_until = like[0].came + HOLD_S
-        if job.urgency is not Urgency.SPECULATIVE:
-            return held_until
-        longer = [entry.plan for entry in (*like, like[0])]
-        return max(held_until, job.deadline - self._cost.predict(longer) - MARGIN_S)
+        if job.urgency is Urgency.SETTLE:
+            return job.deadline
+        return min(job.deadline, self._clock.monotonic() + LOOK_AGAIN_S)
 
     def _wake_at(self, when: float) -> None:
         """Look again at `when`, or earlier."""
@@ -298,28 +284,46 @@ class Scheduler(Generic[P]):
             self._load.began()
         untold = deque(batch)
         try:
-            await self._decode(untold)
+            await self._step(untold)
         except EngineError as error:
             self._failed(untold, error)
         except Exception as error:  # workers that are gone: callers must hear of it all the same
             log.exception("workers failed")
             self._failed(untold, EngineError(f"the workers failed: {error}"))
         finally:
-            self._optional -= batch[0].optional
+            self._long -= batch[0].is_long
             if batch[0].is_live:
                 self._load.ended()
             self.stats.busy_s += self._clock.monotonic() - began
 
-    async def _decode(self, untold: deque[_Waiting[P]]) -> None:
-        """Answer each as soon as it can be; what is left of `untold` when this raises has no answer."""
+    def _step(self, untold: deque[_Waiting[P]]) -> Coroutine[Any, Any, None]:
+        """What is left of `untold` when this raises has no answer."""
+        encoded = [entry.encoded for entry in untold if entry.encoded is not None]
+        return self._decode(untold, encoded) if encoded else self._encode(untold)
+
+    async def _encode(self, untold: deque[_Waiting[P]]) -> None:
+        plan = untold[0].plan
+        self.stats.windows[plan.window_s] = self.stats.windows.get(plan.window_s, 0) + 1
+        encoded = await self._workers.encode(plan)
+        entry = untold.popleft()
+        entry.encoded = encoded
+        self._wait_on(entry)
+
+    async def _decode(self, untold: deque[_Waiting[P]], encoded: Sequence[Encoded[P]]) -> None:
+        """Answer each as soon as it can be."""
         began, plans = self._clock.monotonic(), [entry.plan for entry in untold]
         self.stats.batches[len(plans)] = self.stats.batches.get(len(plans), 0) + 1
-        for plan in plans:
-            self.stats.windows[plan.window_s] = self.stats.windows.get(plan.window_s, 0) + 1
-        await self._workers.decode(plans, lambda decoded: self._answer(untold.popleft(), decoded))
+        await self._workers.decode(encoded, lambda decoded: self._answer(untold.popleft(), decoded))
         self._cost.learn(plans, self._clock.monotonic() - began)
         if untold:
             raise EngineError(f"{len(untold)} of {len(plans)} jobs came back without an answer")
+
+    def _wait_on(self, entry: _Waiting[P]) -> None:
+        """Between two steps, unless it has been taken back, or nothing begins any more."""
+        if self._closing:
+            entry.result.cancel()
+        elif not entry.result.done():
+            self._waiting.append(entry)
 
     def _answer(self, entry: _Waiting[P], decoded: Decoded) -> None:
         self._note(entry, decoded)
@@ -340,12 +344,8 @@ class Scheduler(Generic[P]):
                 _fail(entry.result, error)
             else:
                 entry.tries += 1
-                self._waiting.append(entry)
-
-
-def _can_join(entry: _Waiting[P], first: _Waiting[P]) -> bool:
-    same_need = entry.rank[0] == first.rank[0] and not entry.plan.job.careful
-    return same_need and entry.plan.previous_tokens == first.plan.previous_tokens
+                entry.encoded = None
+                self._wait_on(entry)
 
 
 class _Load:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob
 from bridge.recognise.heap import give_back_heap
-from bridge.recognise.scheduler import Tell
 from bridge.recognise.whisper import Plan, Whisper
 from bridge.recognise.worker import Worker
+from bridge.recognise.workers import Encoded, Tell
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 MOST_STUCK: Final = 4
 """Threads that hang and are replaced. Each keeps its model in memory; beyond that, those that are left do the work."""
@@ -24,7 +26,7 @@ MOST_STUCK: Final = 4
 class ThreadWorkers:
     """One model, `count` threads. The model is loaded by a nice thread, so that its own threads are nice too.
 
-    A decode that is cancelled while it runs is given up with its thread, which nothing can stop. Another thread takes
+    A step that is cancelled while it runs is given up with its thread, which nothing can stop. Another thread takes
     its place, with the model loaded once more: what hangs may hold on to a part of the first one.
     """
 
@@ -55,10 +57,10 @@ class ThreadWorkers:
     def plan(self, job: DecodeJob) -> Plan:
         return self._model.plan(job)
 
-    async def decode(self, plans: Sequence[Plan], tell: Tell) -> None:
-        if not self._idle:
-            raise EngineError("no worker is left that comes back")
-        worker = self._idle.pop()
+    async def encode(self, plan: Plan) -> Encoded[Plan]:
+        return await self._do(lambda: self._model.encode(plan))
+
+    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell) -> None:
         loop, is_awaited = asyncio.get_running_loop(), True
 
         def hear(decoded: Decoded) -> None:
@@ -66,19 +68,28 @@ class ThreadWorkers:
                 tell(decoded)
 
         def work() -> None:
-            for decoded in self._model.decode(plans):
+            for decoded in self._model.decode(batch):
                 loop.call_soon_threadsafe(hear, decoded)
 
         try:
-            await asyncio.wrap_future(worker.submit(work))
-        except asyncio.CancelledError:
+            await self._do(work)
+        finally:
             is_awaited = False
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        if not self._idle:
+            raise EngineError("no worker is left that comes back")
+        worker = self._idle.pop()
+        try:
+            done = await asyncio.wrap_future(worker.submit(work))
+        except asyncio.CancelledError:
             self._give_up(worker)
             raise
         except BaseException:
             self._idle.append(worker)
             raise
         self._idle.append(worker)
+        return done
 
     async def close(self) -> None:
         """Returns when those have stopped that can."""

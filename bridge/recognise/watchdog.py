@@ -1,38 +1,47 @@
-"""Decodes that never come back: noticed, given up, and their worker replaced by whoever runs it."""
+"""Steps that never come back: noticed, given up, and their worker replaced by whoever runs it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final, Generic
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
 from bridge.errors import EngineError
 from bridge.ports import Clock, DecodeJob
-from bridge.recognise.cost import Cost, P
-from bridge.recognise.scheduler import Tell, Workers
+from bridge.recognise.cost import Cost, decoding, encoding
+from bridge.recognise.workers import Encoded, P, Tell, Workers
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 PATIENCE_S: Final = 10.0
-"""What any decode may take, on a machine that also does something else."""
+"""What any step may take, on a machine that also does something else."""
+
+KEPT_FOR_S: Final = 1.0
+"""How long a reading of the time kept waiting serves the steps that begin: it costs the loop 0.2 ms."""
 
 TIMES_AS_LONG: Final = 10.0
 """And beside that so many times what its like has taken."""
 
 
 class Watched(Generic[P]):
-    """Fills `scheduler.Workers` over other workers. A decode that takes far too long ends as an EngineError, like one
-    that fails: the scheduler then tries its jobs once more, elsewhere.
+    """Fills `Workers` over other workers. A step that takes far too long ends as an EngineError, like one that fails:
+    the scheduler then tries its jobs once more, elsewhere.
     """
 
     def __init__(self, workers: Workers[P], clock: Clock, *, kept_waiting_s: Callable[[], float] = lambda: 0.0) -> None:
-        """`kept_waiting_s` is how long decodes have been kept from the processor until now: nothing hangs for that."""
+        """`kept_waiting_s` is how long steps have been kept from the processor until now: nothing hangs for that."""
         self._workers = workers
         self._clock = clock
         self._kept_waiting_s = kept_waiting_s
-        self._cost = Cost()
+        self._kept_s = 0.0
+        self._read_at = -math.inf
+        self._encoding = Cost(encoding)
+        self._decoding = Cost(decoding)
 
     @property
     def count(self) -> int:
@@ -41,33 +50,48 @@ class Watched(Generic[P]):
     def plan(self, job: DecodeJob) -> P:
         return self._workers.plan(job)
 
-    def limit_s(self, plans: Sequence[P]) -> float:
-        """After this many seconds the batch is given up."""
-        return PATIENCE_S + TIMES_AS_LONG * self._cost.predict(plans)
+    async def encode(self, plan: P) -> Encoded[P]:
+        return await self._in_time(self._workers.encode(plan), self._encoding, [plan])
 
-    async def decode(self, plans: Sequence[P], tell: Tell) -> None:
-        began, limit_s, kept_s = self._clock.monotonic(), self.limit_s(plans), self._kept_waiting_s()
-        decoding = asyncio.create_task(self._workers.decode(plans, tell))
+    async def decode(self, batch: Sequence[Encoded[P]], tell: Tell) -> None:
+        plans = [encoded.plan for encoded in batch]
+        await self._in_time(self._workers.decode(batch, tell), self._decoding, plans)
+
+    async def _in_time(self, step: Coroutine[Any, Any, T], cost: Cost, plans: Sequence[P]) -> T:
+        began, limit_s, kept_s = self._clock.monotonic(), limit(cost.predict(plans)), self._kept_before_s()
+        doing = asyncio.create_task(step)
         try:
             give_up_at = began + limit_s
-            while not decoding.done() and (left_s := give_up_at - self._clock.monotonic()) > 0:
-                await self._until_done(decoding, left_s)
+            while not doing.done() and (left_s := give_up_at - self._clock.monotonic()) > 0:
+                await self._until_done(doing, left_s)
                 give_up_at = began + limit_s + self._kept_waiting_s() - kept_s
         finally:
-            hangs = decoding.cancel()
+            hangs = doing.cancel()
         if hangs:
-            await asyncio.wait({decoding})  # until it has been replaced
+            await asyncio.wait({doing})  # until it has been replaced
             log.error("a decode does not come back and is given up", seconds=round(limit_s, 1), jobs=len(plans))
             raise EngineError(f"no answer within {limit_s:.0f} s")
-        decoding.result()
-        self._cost.learn(plans, self._clock.monotonic() - began)
+        result = doing.result()
+        cost.learn(plans, self._clock.monotonic() - began)
+        return result
 
-    async def _until_done(self, decoding: asyncio.Task[None], at_most_s: float) -> None:
+    def _kept_before_s(self) -> float:
+        now = self._clock.monotonic()
+        if now >= self._read_at + KEPT_FOR_S:
+            self._kept_s, self._read_at = self._kept_waiting_s(), now
+        return self._kept_s
+
+    async def _until_done(self, doing: asyncio.Task[T], at_most_s: float) -> None:
         alarm = asyncio.create_task(self._clock.sleep(at_most_s))
         try:
-            await asyncio.wait({decoding, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({doing, alarm}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             alarm.cancel()
 
     async def close(self) -> None:
         await self._workers.close()
+
+
+def limit(predicted_s: float) -> float:
+    """Seconds after which a step is given up that should take `predicted_s`."""
+    return PATIENCE_S + TIMES_AS_LONG * predicted_s

@@ -33,6 +33,7 @@ from bridge.recognise.window import (
     token_cap,
     window_s,
 )
+from bridge.recognise.workers import Encoded
 
 FRAMES_PER_S: Final = 100
 """Log-mel frames a second; the encoder gives one state for two of them."""
@@ -90,7 +91,7 @@ class _Raw:
 
 
 class Whisper:
-    """One model for the whole process. `decode` may be called from as many threads as `workers`."""
+    """One model for the whole process. `encode` and `decode` may be called from as many threads as `workers`."""
 
     def __init__(
         self, folder: Path, *, device: str = "auto", compute_type: str = "auto", workers: int = 1, threads: int = 1
@@ -138,7 +139,7 @@ class Whisper:
         plan = self.plan(DecodeJob(samples=noise, urgency=Urgency.FINAL, deadline=0, language="en"))
         began = clock()
         self._model.generate(
-            self._encode(plan, plan.window_s),
+            self._states(plan),
             [self._prompt(plan, "en")],
             beam_size=1,
             max_length=2 * REHEARSED_TOKENS,
@@ -168,14 +169,20 @@ class Whisper:
             beam=CAREFUL_BEAM if job.careful else 1,
         )
 
-    def decode(self, plans: Sequence[Plan]) -> Iterator[Decoded]:
-        """Decode jobs with as many previous tokens: what they say in their order, each as soon as its words have their
-        times. Raises EngineError, whatever it was that failed.
+    def encode(self, plan: Plan) -> Encoded[Plan]:
+        """The first step of a job. Raises EngineError, whatever it was that failed."""
+        try:
+            return Encoded(plan, self._states(plan))
+        except Exception as error:
+            raise EngineError(f"the model failed: {error}") from error
+
+    def decode(self, batch: Sequence[Encoded[Plan]]) -> Iterator[Decoded]:
+        """The second step of jobs with as many previous tokens: what they say in their order, each as soon as its words
+        have their times. Raises EngineError, whatever it was that failed.
         """
         try:
-            raws = self._generate(plans, [self._encode(plan, plan.window_s) for plan in plans])
-            for plan, raw in zip(plans, raws, strict=True):
-                yield self._read(plan, self._guarded(plan, raw))
+            for encoded, raw in zip(batch, self._generate(batch), strict=True):
+                yield self._read(encoded.plan, self._guarded(encoded.plan, raw))
         except Exception as error:
             raise EngineError(f"the model failed: {error}") from error
 
@@ -205,10 +212,10 @@ class Whisper:
                 raise EngineError(f"the model knows no language {language!r}") from error
         return self._tokenizers[language]
 
-    def _encode(self, plan: Plan, seconds: int) -> Any:
-        padded: Samples = np.zeros(seconds * SAMPLE_RATE, np.float32)
+    def _states(self, plan: Plan) -> Any:
+        padded: Samples = np.zeros(plan.window_s * SAMPLE_RATE, np.float32)
         padded[: len(plan.job.samples)] = plan.job.samples
-        mel = self._features(padded, padding=0)[:, : seconds * FRAMES_PER_S]
+        mel = self._features(padded, padding=0)[:, : plan.window_s * FRAMES_PER_S]
         return self._model.encode(_view(np.ascontiguousarray(mel[np.newaxis])), to_cpu=self.device == "cuda")
 
     def _language(self, plan: Plan, encoded: Any) -> tuple[str, float]:
@@ -217,7 +224,8 @@ class Whisper:
         token, probability = self._model.detect_language(encoded)[0][0]
         return token[2:-2], probability
 
-    def _generate(self, plans: Sequence[Plan], encoded: list[Any]) -> list[_Raw]:
+    def _generate(self, batch: Sequence[Encoded[Plan]]) -> list[_Raw]:
+        plans, encoded = [one.plan for one in batch], [one.states for one in batch]
         languages = [self._language(plan, states) for plan, states in zip(plans, encoded, strict=True)]
         prompts = [self._prompt(plan, language) for plan, (language, _) in zip(plans, languages, strict=True)]
         longest = max(len(prompt) for prompt in prompts)
@@ -255,7 +263,7 @@ class Whisper:
     def _again(self, plan: Plan, first: _Raw) -> _Raw:
         """The decode ran away: once more with the full window and nothing said before; the better of the two counts."""
         bare = replace(plan, window_s=FULL_WINDOW_S, previous=())
-        [second] = self._generate([bare], [self._encode(bare, FULL_WINDOW_S)])
+        [second] = self._generate([Encoded(bare, self._states(bare))])
         best = second if len(second.tokens) < len(first.tokens) else first
         best.retried = True
         best.tokens = without_loop(best.tokens)

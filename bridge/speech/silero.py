@@ -40,15 +40,17 @@ class Silero:
         """
         if windows.ndim != 2 or windows.shape[1] != WINDOW:
             raise ValueError(f"windows of shape {windows.shape}; Silero takes (k, {WINDOW})")
-        run = np.concatenate([self._context, windows.reshape(-1)])
-        found, self._h, self._c = _listen(run, self._h, self._c)
-        self._context = run[-CONTEXT:]
+        found, self._h, self._c = _listen(self._context, windows, self._h, self._c)
+        self._context = windows[-1, -CONTEXT:]
         return found
 
 
-def _listen(run: Samples, h: _State, c: _State) -> tuple[npt.NDArray[np.float32], _State, _State]:
-    seen = np.lib.stride_tricks.sliding_window_view(run, CONTEXT + WINDOW)[::WINDOW]
-    found, h, c = _session().run(None, {"input": np.ascontiguousarray(seen), "h": h, "c": c})
+def _listen(context: Samples, windows: Samples, h: _State, c: _State) -> tuple[npt.NDArray[np.float32], _State, _State]:
+    seen = np.empty((len(windows), CONTEXT + WINDOW), np.float32)
+    seen[0, :CONTEXT] = context
+    seen[1:, :CONTEXT] = windows[:-1, -CONTEXT:]
+    seen[:, CONTEXT:] = windows
+    found, h, c = _session().run(None, {"input": seen, "h": h, "c": c})
     return np.asarray(found, np.float32).reshape(-1), h, c
 
 
@@ -59,7 +61,7 @@ def _after_quiet() -> tuple[_State, _State, Samples]:
     """
     noise = np.random.default_rng(0).normal(0, 1e-4, CONTEXT + 16 * WINDOW).astype(np.float32)
     blank: _State = np.zeros((1, 1, 128), np.float32)
-    _, h, c = _listen(noise, blank, blank)
+    _, h, c = _listen(noise[:CONTEXT], noise[CONTEXT:].reshape(-1, WINDOW), blank, blank)
     return h, c, noise[-CONTEXT:]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import EngineError
 from bridge.ports import DecodeJob
-from bridge.recognise.scheduler import Tell
+from bridge.recognise.workers import Encoded, Tell
 from tests.engines import ScriptedPlan, read
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Decoders:
-    """Fills `scheduler.Workers`."""
+    """Fills `Workers`."""
 
     count = 2
 
@@ -30,7 +30,16 @@ class Decoders:
             job=job, window_s=max(4, -(-len(job.samples) // 16_000)), previous_tokens=len(job.previous_text.split())
         )
 
-    async def decode(self, plans: Sequence[ScriptedPlan], tell: Tell) -> None:
+    async def encode(self, plan: ScriptedPlan) -> Encoded[ScriptedPlan]:
+        await self._step()
+        return Encoded(plan, None)
+
+    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell) -> None:
+        await self._step()
+        for encoded in batch:
+            tell(read(encoded.plan.job))
+
+    async def _step(self) -> None:
         story, rng = self._world.plan, self._rng
         await asyncio.sleep(rng.uniform(0.02, 0.3))
         if not self._world.calm:
@@ -40,7 +49,5 @@ class Decoders:
                 await asyncio.sleep(rng.uniform(0.5, 4.0))
             if rng.random() < story.decode_raises:
                 raise rng.choice([EngineError("scripted"), RuntimeError("scripted")])
-        for plan in plans:
-            tell(read(plan.job))
 
     async def close(self) -> None: ...

@@ -10,7 +10,8 @@ import numpy as np
 from bridge.engine_metrics import engine_metrics
 from bridge.metrics import render
 from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise.scheduler import Scheduler, Tell
+from bridge.recognise.scheduler import Scheduler
+from bridge.recognise.workers import Encoded, Tell
 from tests.clock import VirtualClock
 
 
@@ -29,8 +30,11 @@ class OneWorker:
     def plan(self, job: DecodeJob) -> Plan:
         return Plan(job)
 
-    async def decode(self, plans: Sequence[Plan], tell: Tell) -> None:
-        for _ in plans:
+    async def encode(self, plan: Plan) -> Encoded[Plan]:
+        return Encoded(plan, None)
+
+    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell) -> None:
+        for _ in batch:
             tell(Decoded.nothing("en"))
 
     async def close(self) -> None: ...

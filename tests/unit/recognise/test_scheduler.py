@@ -10,13 +10,16 @@ import pytest
 
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise import scheduler
-from bridge.recognise.scheduler import HOLD_S, QUIET_S, SHED_PARTIAL_S, Scheduler, Tell
+from bridge.recognise.scheduler import BACKLOG, QUIET_S, SHED_PARTIAL_S, Scheduler
+from bridge.recognise.workers import Encoded, Tell
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
 
 FINAL, SPECULATIVE, PARTIAL, SETTLE = Urgency.FINAL, Urgency.SPECULATIVE, Urgency.PARTIAL, Urgency.SETTLE
 RECORDING = Urgency.RECORDING
+
+LATER = 60.0
+"""A deadline that leaves time to wait for company."""
 
 
 class Bench:
@@ -85,7 +88,7 @@ BATCHES = {
     "other lengths of previous text": ([job("a", previous=0), job("b", previous=20)], ["a", "b"]),
     "finals and speculations": ([job("a"), job("b", SPECULATIVE)], ["a+b"]),
     "partials only with partials": (
-        [job("a"), job("b", PARTIAL, deadline=9), job("c", PARTIAL, deadline=9)],
+        [job("a"), job("b", PARTIAL), job("c", PARTIAL)],
         ["a", "b+c"],
     ),
     "what needs care alone": ([job("a"), careful("b"), job("c"), careful("d")], ["a+c", "b", "d"]),
@@ -97,22 +100,32 @@ BATCHES = {
 async def test_only_like_jobs_share_a_batch(clock: VirtualClock, jobs: list[DecodeJob], batches: list[str]) -> None:
     """What is decoded together has windows of nearly one length, one length of previous text and one kind of need."""
     bench = Bench(clock)
-    tasks = [*await bench.occupy(), *bench.ask(*jobs)]
+    tasks = [*await bench.occupy(), *bench.ask(*(replace(one, deadline=LATER) for one in jobs))]
     assert await bench.results(tasks) == ["busy0", *(one.keywords[0] for one in jobs)]
     assert bench.workers.names[1:] == batches
 
 
 @pytest.mark.parametrize("workers", [2, 3, 4])
-async def test_one_worker_is_kept_for_finals(clock: VirtualClock, workers: int) -> None:
-    """Partials that come in one moment take all workers but one, so that a final starts at once."""
+async def test_one_worker_is_kept_from_long_steps(clock: VirtualClock, workers: int) -> None:
+    """Settlings that come in one moment take all workers but one, so that a final starts at once."""
     bench = Bench(clock, workers=workers)
-    partials = bench.ask(*(job(f"p{n}", PARTIAL, deadline=9, seconds=2 + n) for n in range(workers)))
+    settlings = bench.ask(*(job(f"s{n}", SETTLE, seconds=2 + 5 * n) for n in range(workers)))
     await clock.settle()
     assert len(bench.workers.batches) == workers - 1
     [final] = bench.ask(job("final"))
     await clock.advance(1.0)
     assert final.done()
-    await bench.results(partials)
+    await bench.results(settlings)
+
+
+async def test_partials_may_take_every_worker(clock: VirtualClock) -> None:
+    """Their steps are short: a final that comes soon has the first that is free."""
+    bench = Bench(clock, workers=2, seconds=0.2)
+    partials = bench.ask(*(job(f"p{n}", PARTIAL, seconds=2 + 5 * n) for n in range(3)))
+    await clock.settle()
+    tasks = [*partials, *bench.ask(job("final"))]
+    await bench.results(tasks)
+    assert bench.workers.names == ["p0", "p1", "final", "p2"]
 
 
 async def test_the_only_worker_also_shows_partials(clock: VirtualClock) -> None:
@@ -168,7 +181,7 @@ async def test_a_failed_batch_is_tried_once_more_one_by_one(clock: VirtualClock)
     bench = Bench(clock)
     bench.workers.failing = {"bad"}
     busy = await bench.occupy()
-    good, bad = bench.ask(job("good"), job("bad"))
+    good, bad = bench.ask(job("good", deadline=LATER), job("bad", deadline=LATER))
     await clock.advance(10.0)
     assert bench.workers.names == ["busy0", "good+bad", "good", "bad"]
     assert texts([good.result()]) == ["good"]
@@ -179,10 +192,10 @@ async def test_a_failed_batch_is_tried_once_more_one_by_one(clock: VirtualClock)
 class Half(ScriptedWorkers):
     """Tells the first of a batch, a second before the rest, or before it fails."""
 
-    async def decode(self, plans: Sequence[ScriptedPlan], tell: Tell) -> None:
-        if len(plans) > 1:
-            await super().decode(plans[:1], tell)
-        await super().decode(plans[1:] or plans, tell)
+    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell) -> None:
+        if len(batch) > 1:
+            await super().decode(batch[:1], tell)
+        await super().decode(batch[1:] or batch, tell)
 
 
 async def test_each_of_a_batch_is_answered_when_it_is_known(clock: VirtualClock) -> None:
@@ -190,7 +203,8 @@ async def test_each_of_a_batch_is_answered_when_it_is_known(clock: VirtualClock)
     workers = Half(clock=clock, failing={"bad"})
     under_test: Scheduler[ScriptedPlan] = Scheduler(workers, clock)
     busy, first, bad = (
-        asyncio.create_task(under_test.decode(one)) for one in (job("busy", seconds=10), job("first"), job("bad"))
+        asyncio.create_task(under_test.decode(one))
+        for one in (job("busy", seconds=10), job("first", deadline=LATER), job("bad", deadline=LATER))
     )
     await clock.advance(2.5)
     assert texts([busy.result(), first.result()]) == ["busy", "first"]
@@ -235,69 +249,71 @@ async def test_pressure_rises_with_work_and_falls_without(clock: VirtualClock) -
     assert bench.scheduler.pressure() < 0.01 < used <= 1.0
 
 
-async def test_speculations_wait_for_company_on_a_busy_machine_and_still_come_in_time(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two pauses noticed a moment apart are decoded together, before the first one's deadline."""
-    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)  # any load is busy
+async def test_whoever_is_most_urgent_between_two_steps_goes_first(clock: VirtualClock) -> None:
+    """A final comes while a partial is encoded: it has both of its steps before the partial has its second."""
     bench = Bench(clock, seconds=0.1)
-    now = clock.monotonic()
-    [first] = bench.ask(job("first", SPECULATIVE, deadline=now + 3.0))
-    await clock.advance(0.01)
-    [second] = bench.ask(job("second", SPECULATIVE, deadline=now + 3.1))
-    while not (first.done() and second.done()):
-        await clock.advance(0.05)
-    assert bench.workers.names == ["first+second"]
-    assert clock.monotonic() <= now + 3.0 + 0.05
-
-
-async def test_a_partial_on_a_busy_machine_waits_a_moment_for_company(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two partials asked for within `HOLD_S` are decoded together; one alone goes when the moment is over."""
-    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)
-    bench = Bench(clock, seconds=0.1)
-    now = clock.monotonic()
-    tasks = bench.ask(job("first", PARTIAL, deadline=now + 0.9))
-    await clock.advance(HOLD_S / 2)
-    tasks += bench.ask(job("second", PARTIAL, deadline=now + 0.9))
-    await clock.advance(HOLD_S / 2)
-    assert bench.workers.names == ["first+second"]
-    await bench.results([*tasks, *bench.ask(job("alone", PARTIAL, deadline=clock.monotonic() + 0.9))])
-    assert bench.workers.names == ["first+second", "alone"]
-
-
-async def test_a_final_that_has_long_does_not_wait_for_as_long(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its deadline is far, the machine busy, and no company comes: it is decoded after a moment all the same."""
-    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)
-    bench = Bench(clock, seconds=0.1)
-    [final] = bench.ask(job("final", deadline=clock.monotonic() + 600))
-    await clock.advance(HOLD_S)
-    assert bench.workers.names == ["final"]
-    await bench.results([final])
-
-
-async def test_a_final_that_is_needed_now_waits_for_nobody(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However busy the machine, a worker that is free takes it."""
-    monkeypatch.setattr(scheduler, "HOLD_FROM", 0.0)
-    bench = Bench(clock)
-    tasks = bench.ask(job("final", deadline=clock.monotonic()))
-    await clock.settle()
-    assert bench.workers.names == ["final"]
+    bench.workers.encoding_s = 0.1
+    tasks = bench.ask(job("partial", PARTIAL, deadline=LATER))
+    await clock.advance(0.05)
+    tasks += bench.ask(job("final"))
     await bench.results(tasks)
+    assert bench.workers.encoded == ["partial", "final"]
+    assert bench.workers.names == ["final", "partial"]
 
 
-async def test_a_speculation_on_an_idle_machine_starts_at_once(clock: VirtualClock) -> None:
-    """Waiting for company is for busy machines only."""
+async def test_two_windows_of_a_burst_are_encoded_side_by_side(clock: VirtualClock) -> None:
+    """Four pauses in one moment, two workers: each does half of what there is to do."""
+    bench = Bench(clock, workers=2, seconds=0.1)
+    bench.workers.encoding_s = 0.1
+    tasks = bench.ask(*(job(name, SPECULATIVE, deadline=0.2) for name in "abcd"))
+    await clock.advance(0.41)
+    assert all(task.done() for task in tasks)
+
+
+async def test_what_is_needed_now_waits_for_nobody(clock: VirtualClock) -> None:
+    """Company that is not encoded yet comes after it."""
     bench = Bench(clock)
-    bench.ask(job("guess", SPECULATIVE, deadline=60.0))
+    await bench.results([*await bench.occupy(), *bench.ask(job("now"), job("other"))])
+    assert bench.workers.names == ["busy0", "now", "other"]
+
+
+async def test_nobody_waits_where_nobody_comes(clock: VirtualClock) -> None:
+    """However far its deadline, a free worker takes it."""
+    bench = Bench(clock)
+    bench.ask(job("guess", SPECULATIVE, deadline=LATER))
     await clock.settle()
     assert bench.workers.names == ["guess"]
     await clock.advance(1.0)
+
+
+async def test_a_long_queue_goes_in_batches_however_late_it_is(clock: VirtualClock) -> None:
+    """Company makes it shorter; what is left of it goes one by one again."""
+    bench = Bench(clock)
+    names = [f"f{n}" for n in range(BACKLOG + 2)]
+    await bench.results([*await bench.occupy(), *bench.ask(*map(job, names))])
+    assert bench.workers.names == ["busy0", "f0+f1+f2+f3", "f4"]
+
+
+async def test_what_is_taken_back_between_two_steps_is_not_decoded(clock: VirtualClock) -> None:
+    """Speech that goes on costs the first step alone."""
+    bench = Bench(clock)
+    bench.workers.encoding_s = 0.1
+    [guess] = bench.ask(job("guess", SPECULATIVE, deadline=LATER))
+    await clock.advance(0.05)
+    guess.cancel()
+    await clock.advance(5.0)
+    assert (bench.workers.encoded, bench.workers.names) == (["guess"], [])
+
+
+async def test_a_window_that_cannot_be_encoded_is_tried_once_more(clock: VirtualClock) -> None:
+    """Then its caller hears of it; nobody else is touched."""
+    bench = Bench(clock)
+    bench.workers.broken = {"bad"}
+    good, bad = bench.ask(job("good"), job("bad"))
+    await clock.advance(5.0)
+    assert texts([good.result()]) == ["good"]
+    assert isinstance(bad.exception(), EngineError)
+    assert bench.workers.encoded == ["good", "bad", "bad"]
 
 
 async def test_settling_that_waited_for_a_busy_machine_runs_by_its_deadline(clock: VirtualClock) -> None:
@@ -315,7 +331,7 @@ async def test_recordings_on_an_idle_machine(clock: VirtualClock) -> None:
     bench = Bench(clock, workers=2)
     tasks = bench.ask(*(job(f"r{n}", RECORDING, seconds=28) for n in range(8)))
     await bench.results(tasks)
-    assert bench.workers.names == ["r0", "r1", "r2+r3+r4+r5", "r6+r7"]
+    assert sorted(len(batch) for batch in bench.workers.batches) == [4, 4]
 
 
 async def test_recordings_beside_a_call(clock: VirtualClock) -> None:
@@ -360,6 +376,19 @@ async def test_closing_waits_for_what_runs_and_sheds_what_waits(clock: VirtualCl
     assert bench.workers.names == ["busy0"]
 
 
+async def test_closing_between_two_steps(clock: VirtualClock) -> None:
+    """A window that is encoded by then is not decoded any more."""
+    bench = Bench(clock)
+    bench.workers.encoding_s = 0.1
+    [encoding] = bench.ask(job("final"))
+    await clock.advance(0.05)
+    closing = asyncio.create_task(bench.scheduler.close())
+    await clock.advance(1.0)
+    assert closing.done()
+    assert encoding.cancelled()
+    assert bench.workers.names == []
+
+
 async def test_what_fails_while_it_closes_is_not_tried_again(clock: VirtualClock) -> None:
     """Nothing is begun any more: when `close` returns, nothing runs."""
     bench = Bench(clock)
@@ -376,7 +405,10 @@ async def test_what_fails_while_it_closes_is_not_tried_again(clock: VirtualClock
 async def test_counts_say_what_was_done(clock: VirtualClock) -> None:
     """Figures for /metrics: decodes by urgency, batch sizes, seconds of work and of speech."""
     bench = Bench(clock)
-    tasks = [*await bench.occupy(), *bench.ask(job("a"), job("b"), job("c", PARTIAL, deadline=9))]
+    tasks = [
+        *await bench.occupy(),
+        *bench.ask(*(job(name, deadline=LATER) for name in "ab"), job("c", PARTIAL, deadline=9)),
+    ]
     await bench.results(tasks)
     stats = bench.scheduler.stats
     assert (stats.decoded[FINAL], stats.decoded[PARTIAL]) == (3, 1)

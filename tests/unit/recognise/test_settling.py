@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import EngineError
 from bridge.model.words import Segment
-from bridge.ports import Decoded, DecodeJob, Urgency
+from bridge.ports import Decoded, DecodedWord, DecodeJob, Urgency
 from bridge.recognise.heard import AllHeard, Revision
 from bridge.recognise.window import LONGEST_S
 from tests.engines import ScriptedEngine, read, said, spoken, words_in
@@ -125,3 +125,45 @@ async def test_text_that_settles_as_it_was_is_not_told_again(open_line: OpenLine
     await talk(line, (11, 22), (33, 44))
     assert len(engine.asked(Urgency.SETTLE)) == 1
     assert line.heard(Revision) == []
+
+
+BUSY = 0.6
+
+
+def unsure(job: DecodeJob) -> Decoded:
+    """Doubts the word w33 as long as it is not settled, and spells it wrong."""
+    if job.urgency is Urgency.SETTLE:
+        return read(job)
+    heard = words_in(job.samples)
+    return said([replace(word, text="w3", probability=0.2) if word.text == "w33" else word for word in heard])
+
+
+async def test_while_the_engine_is_busy_only_doubtful_finals_are_settled(
+    open_line: OpenLine, engine: ScriptedEngine
+) -> None:
+    """One doubted word is enough, for its group, and with less care than there is room for otherwise."""
+    engine.answer, engine.load = unsure, BUSY
+    line = await open_line(partials=False)
+    sure, doubtful = tuple(range(11, 31)), tuple(range(31, 51))  # 8 s each: a group holds one
+    await talk(line, sure, doubtful, sure)
+    [job] = engine.asked(Urgency.SETTLE)
+    assert not job.careful
+    assert job.previous_text.startswith("w11 w12")
+    [revision] = line.heard(Revision)
+    assert revision.replaces == (2,)
+    assert "w33" in revision.segments[0].text
+
+
+async def test_a_busy_engine_settles_in_short_windows(open_line: OpenLine, engine: ScriptedEngine) -> None:
+    """A final that comes meanwhile waits half as long."""
+    engine.answer = lambda job: replace(louder(job), words=_doubted(louder(job)))
+    engine.load = BUSY
+    line = await open_line(partials=False)
+    await talk(line, *[tuple(range(11 + n, 21 + n)) for n in range(6)])  # 4 s each
+    lengths = [len(job.samples) / 16_000 for job in engine.asked(Urgency.SETTLE)]
+    assert len(lengths) == 2
+    assert max(lengths) <= 14
+
+
+def _doubted(decoded: Decoded) -> tuple[DecodedWord, ...]:
+    return tuple(replace(word, probability=0.1) for word in decoded.words)

@@ -13,9 +13,10 @@ import pytest
 from bridge.errors import EngineError
 from bridge.ports import Decoded
 from bridge.recognise import threads
-from bridge.recognise.scheduler import Scheduler, Tell
+from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.threads import ThreadWorkers
 from bridge.recognise.watchdog import PATIENCE_S, Watched
+from bridge.recognise.workers import Encoded
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
 from tests.receiver import until
@@ -28,12 +29,12 @@ def ignore(_: Decoded) -> None:
 
 
 class Hanging(ScriptedWorkers):
-    """The first `hangs` batches never end by themselves."""
+    """The first `hangs` steps never end by themselves."""
 
     hangs = 1
     given_up = 0
 
-    async def decode(self, plans: Sequence[ScriptedPlan], tell: Tell) -> None:
+    async def _take(self, seconds: float) -> None:
         self.hangs, hangs = self.hangs - 1, self.hangs > 0
         try:
             if hangs:
@@ -41,7 +42,7 @@ class Hanging(ScriptedWorkers):
         except asyncio.CancelledError:
             self.given_up += 1
             raise
-        await super().decode(plans, tell)
+        await super()._take(seconds)
 
 
 @pytest.mark.parametrize(
@@ -65,17 +66,29 @@ async def test_a_decode_that_hangs(clock: VirtualClock, hangs: int, found: str |
     await scheduler.close()
 
 
+def encoded(workers: ScriptedWorkers, *, careful: bool = False) -> list[Encoded[ScriptedPlan]]:
+    """A batch of one."""
+    return [Encoded(workers.plan(replace(job("words"), careful=careful)), None)]
+
+
+async def is_given_up(
+    clock: VirtualClock, watched: Watched[ScriptedPlan], batch: Sequence[Encoded[ScriptedPlan]]
+) -> bool:
+    decoding = asyncio.create_task(watched.decode(batch, ignore))
+    await clock.advance(100)
+    return isinstance(decoding.exception(), EngineError)
+
+
 async def test_what_is_slow_here_is_given_longer(clock: VirtualClock) -> None:
     """The limit follows what decodes have taken on this machine."""
-    workers = ScriptedWorkers(clock=clock, seconds=4.0)
+    workers = ScriptedWorkers(clock=clock, seconds=PATIENCE_S + 4)
     watched: Watched[ScriptedPlan] = Watched(workers, clock)
-    plans = [workers.plan(job("words"))]
-    before = watched.limit_s(plans)
+    assert await is_given_up(clock, watched, encoded(workers))
+    workers.at_once, workers.seconds = 0, 4.0
     for _ in range(30):
-        decoding = asyncio.create_task(watched.decode(plans, ignore))
-        await clock.advance(5)
-        await decoding
-    assert watched.limit_s(plans) > before + 5
+        assert not await is_given_up(clock, watched, encoded(workers))
+    workers.seconds = PATIENCE_S + 4
+    assert not await is_given_up(clock, watched, encoded(workers))
 
 
 async def test_a_decode_that_gets_no_processor_does_not_hang(clock: VirtualClock) -> None:
@@ -84,18 +97,29 @@ async def test_a_decode_that_gets_no_processor_does_not_hang(clock: VirtualClock
     began = clock.monotonic()
     watched: Watched[ScriptedPlan] = Watched(workers, clock, kept_waiting_s=lambda: 0.9 * (clock.monotonic() - began))
     told: list[Decoded] = []
-    decoding = asyncio.create_task(watched.decode([workers.plan(job("words"))], told.append))
+    decoding = asyncio.create_task(watched.decode(encoded(workers), told.append))
     await clock.advance(50.5)
     await decoding
     assert texts(told) == ["words"]
 
 
-async def test_care_is_given_longer(clock: VirtualClock) -> None:
+@pytest.mark.parametrize("careful", [False, True])
+async def test_care_is_given_longer(clock: VirtualClock, careful: bool) -> None:
     """Several hypotheses take their time: one that goes by them is no hanging decode."""
-    workers = ScriptedWorkers(clock=clock)
+    workers = ScriptedWorkers(clock=clock, seconds=PATIENCE_S + 1.5)
     watched: Watched[ScriptedPlan] = Watched(workers, clock)
-    quick, careful = ([workers.plan(replace(job("words"), careful=careful))] for careful in (False, True))
-    assert watched.limit_s(careful) - PATIENCE_S == pytest.approx(3 * (watched.limit_s(quick) - PATIENCE_S))
+    assert await is_given_up(clock, watched, encoded(workers, careful=careful)) is not careful
+
+
+async def test_an_encoder_that_hangs(clock: VirtualClock) -> None:
+    """The first step has its own limit."""
+    workers = ScriptedWorkers(clock=clock, encoding_s=NEVER)
+    watched: Watched[ScriptedPlan] = Watched(workers, clock)
+    encoding = asyncio.create_task(watched.encode(workers.plan(job("words"))))
+    await clock.advance(PATIENCE_S - 1)
+    assert not encoding.done()
+    await clock.advance(PATIENCE_S)
+    assert isinstance(encoding.exception(), EngineError)
 
 
 class Model:
