@@ -38,6 +38,10 @@ JOBS: Final = 10
 TURNS: Final = 40
 WARM: Final = 4
 """Turns that are not counted: both replicas have decoded by then."""
+BUSY: Final = 40
+SIDE_BY_SIDE: Final = 4
+"""So many decodes, so many at a time: more than there are workers, as when calls keep them busy."""
+ROUNDS: Final = 3
 AT_REST_S: Final = 5.0
 AT_ONCE_S: Final = 20.0
 """Less than it would be asked again for."""
@@ -100,6 +104,39 @@ async def test_what_the_way_there_and_back_costs(
     lines.append(f"the way there and back: {p50:.1f} ms p50, {p95:.1f} ms p95")
     with capsys.disabled():
         print("", *lines, sep="\n")  # noqa: T201  # what it is run for
+
+
+async def keep_busy(engine: Engine, samples: Samples) -> None:
+    places = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def one() -> None:
+        async with places:
+            assert await decode(engine, samples) is not None
+
+    await asyncio.gather(*(one() for _ in range(BUSY)))
+
+
+async def test_what_busy_workers_cost(cluster: RayCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two workers here and two replicas there, kept busy in turn: what all processes work for a decode is printed. What
+    Ray works at rest is shared by all decodes of that time.
+    """
+    processes = list(descendants(cluster.pid))
+    samples = await greeting()
+    local = await asyncio.to_thread(open_engine, Settings(), SystemClock(), on_cores=2)
+    worked: dict[str, list[float]] = {"here": [], "there": []}
+    try:
+        async with engine_of(cluster) as remote:
+            engines: dict[str, Engine] = {"here": local, "there": remote}
+            for name, engine in [*engines.items()] * (1 + ROUNDS):
+                who = [os.getpid(), *(processes if name == "there" else ())]
+                before = cpu_s(who)
+                await keep_busy(engine, samples)
+                worked[name].append((cpu_s(who) - before) / BUSY)
+    finally:
+        await local.close()
+    here, there = (1000 * float(np.mean(worked[name][1:])) for name in engines)
+    with capsys.disabled():
+        print(f"\nbusy, a decode here: {here:.0f} ms of a core, there: {there:.0f}")  # noqa: T201  # what it is run for
 
 
 async def test_a_replica_is_killed_in_the_middle_of_its_decodes(cluster: RayCluster) -> None:

@@ -149,6 +149,12 @@ async def test_faults(server: RealServer, client: Any) -> None:
     with pytest.raises(openai.BadRequestError) as form:
         await client.audio.transcriptions.create(model="whisper-1", file=wav(), response_format="yaml")
     assert form.value.param == "response_format"
+    for temperature in ("warm", "nan", "inf"):
+        with pytest.raises(openai.BadRequestError) as wild:
+            await client.audio.transcriptions.create(
+                model="whisper-1", file=wav(), extra_body={"temperature": temperature}
+            )
+        assert wild.value.param == "temperature"
     with pytest.raises(openai.BadRequestError):
         await client.audio.transcriptions.create(model="whisper-1", file=wav(), language="tlh")
     async with openai.AsyncOpenAI(api_key="wrong", base_url=f"{server.url}/v1", max_retries=0) as stranger:

@@ -103,16 +103,23 @@ def _asked(form: Form, fields: MultiDict[str]) -> Asked:
     if wanted not in FORMS:
         known = ", ".join(FORMS)
         raise InvalidRequestError(f"response_format must be one of {known}", fields={"response_format": known})
-    try:
-        temperature = float(fields.get("temperature", "0"))
-    except ValueError:
-        raise InvalidRequestError("temperature must be a number", fields={"temperature": "no number"}) from None
     return Asked(
         response_format=wanted,
         granularities=frozenset(listed(fields, "timestamp_granularities")) or frozenset({"segment"}),
         stream=flag(fields, "stream"),
-        temperature=temperature,
+        temperature=_temperature(fields.get("temperature", "0")),
     )
+
+
+def _temperature(written: str) -> float:
+    """Raises InvalidRequestError."""
+    try:
+        temperature = float(written)
+    except ValueError:
+        temperature = math.nan
+    if not math.isfinite(temperature):
+        raise InvalidRequestError("temperature must be a number", fields={"temperature": "no number"})
+    return temperature
 
 
 # -- answers -------------------------------------------------------------------------------------------------------
