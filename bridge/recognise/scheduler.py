@@ -208,7 +208,7 @@ class Scheduler(Generic[P]):
                 self._wake_at(start_by)
             else:
                 like = self._like(first, ready)
-                company = self._company(first, like, ready)
+                company = self._company(like, ready)
                 return like if company is None else [company]
         return []
 
@@ -219,41 +219,36 @@ class Scheduler(Generic[P]):
     def _like(self, first: _Waiting[P], ready: Iterable[_Waiting[P]]) -> list[_Waiting[P]]:
         """`first` and those encoded that can be decoded with it."""
         like = [first]
-        shortest = longest = first.plan.window_s
         for entry in ready:
-            if len(like) == self._max_batch:
-                break
-            if entry is first or entry.encoded is None or not self._can_join(entry, first):
-                continue
-            window = entry.plan.window_s
-            if max(longest, window) - min(shortest, window) <= JOIN_S:
-                shortest, longest = min(shortest, window), max(longest, window)
+            if entry is not first and entry.encoded is not None and self._can_join(entry, like):
                 like.append(entry)
         return like
 
-    def _company(
-        self, first: _Waiting[P], like: Sequence[_Waiting[P]], ready: Sequence[_Waiting[P]]
-    ) -> _Waiting[P] | None:
+    def _company(self, like: Sequence[_Waiting[P]], ready: Sequence[_Waiting[P]]) -> _Waiting[P] | None:
         """Whom to encode before `like` are decoded, to be decoded with them: somebody if there is time, or if so many
         wait that company is what helps. Settling goes without: its steps are long enough.
         """
-        coming = next((entry for entry in ready if entry.encoded is None and self._fits(entry, first)), None)
-        settles = first.plan.job.urgency is Urgency.SETTLE
-        if coming is None or settles or len(like) == self._max_batch:
+        first = like[0]
+        coming = next((entry for entry in ready if entry.encoded is None and self._can_join(entry, like)), None)
+        if coming is None or first.plan.job.urgency is Urgency.SETTLE:
             return None
         in_time = first.plan.job.deadline - MARGIN_S - self._cost.predict([entry.plan for entry in (*like, coming)])
         of_its_rank = sum(entry.rank[0] == first.rank[0] for entry in ready)
         crowded = of_its_rank >= BACKLOG * self._workers.count
         return coming if crowded or not first.is_live or self._clock.monotonic() < in_time else None
 
-    def _fits(self, entry: _Waiting[P], first: _Waiting[P]) -> bool:
-        return self._can_join(entry, first) and abs(entry.plan.window_s - first.plan.window_s) <= JOIN_S
-
-    def _can_join(self, entry: _Waiting[P], first: _Waiting[P]) -> bool:
+    def _can_join(self, entry: _Waiting[P], like: Sequence[_Waiting[P]]) -> bool:
         """What needs care is decoded alone, and so is what has failed before, and a recording beside calls."""
-        alone = any(one.plan.job.careful or one.tries for one in (entry, first))
-        alone = alone or (not first.is_live and self._is_live())
-        return not alone and entry.rank[0] == first.rank[0] and entry.plan.previous_tokens == first.plan.previous_tokens
+        first = like[0]
+        windows = [one.plan.window_s for one in (*like, entry)]
+        return (
+            len(like) < self._max_batch
+            and entry.rank[0] == first.rank[0]
+            and entry.plan.previous_tokens == first.plan.previous_tokens
+            and max(windows) - min(windows) <= JOIN_S
+            and not any(one.plan.job.careful or one.tries for one in (first, entry))
+            and (first.is_live or not self._is_live())
+        )
 
     def _start_by(self, entry: _Waiting[P]) -> float:
         """When it should begin: at once, unless the machine is busy and it can wait."""

@@ -294,6 +294,16 @@ async def test_a_long_queue_goes_in_batches_however_late_it_is(clock: VirtualClo
     assert bench.workers.names == ["busy0", "f0+f1+f2+f3", "f4"]
 
 
+async def test_nobody_is_encoded_first_who_cannot_join(clock: VirtualClock) -> None:
+    """A window like the first alone, and not like those that go with it, makes nobody wait."""
+    bench = Bench(clock)
+    bench.workers.encoding_s = 0.1
+    tasks = bench.ask(job("six", seconds=6), job("ten", seconds=10), job("two", seconds=2))
+    await clock.advance(0.25)
+    assert bench.workers.names == ["six+ten"]
+    await bench.results(tasks)
+
+
 async def test_what_is_taken_back_between_two_steps_is_not_decoded(clock: VirtualClock) -> None:
     """Speech that goes on costs the first step alone."""
     bench = Bench(clock)
