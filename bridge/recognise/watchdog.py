@@ -58,7 +58,8 @@ class Watched(Generic[P]):
         await self._in_time(self._workers.decode(batch, tell), self._decoding, plans)
 
     async def _in_time(self, step: Coroutine[Any, Any, T], cost: Cost, plans: Sequence[P]) -> T:
-        began, limit_s, kept_s = self._clock.monotonic(), limit(cost.predict(plans)), self._kept_before_s()
+        limit_s = PATIENCE_S + TIMES_AS_LONG * cost.predict(plans)
+        began, kept_s = self._clock.monotonic(), self._kept_before_s()
         doing = asyncio.create_task(step)
         try:
             give_up_at = began + limit_s
@@ -90,8 +91,3 @@ class Watched(Generic[P]):
 
     async def close(self) -> None:
         await self._workers.close()
-
-
-def limit(predicted_s: float) -> float:
-    """Seconds after which a step is given up that should take `predicted_s`."""
-    return PATIENCE_S + TIMES_AS_LONG * predicted_s
