@@ -26,7 +26,7 @@ def main() -> None:
     settings = load(host=given.host, port=given.port)
     logs.setup(settings)
     if (lease_s := given.lease) is not None:
-        node.LEASE_S, node.BEAT_S, recovery.LOOK_AT_OTHERS_S = lease_s, lease_s / 5, lease_s / 5  # type: ignore[misc]
+        node.LEASE_S, node.BEAT_S, recovery.LOOK_AT_OTHERS_S = lease_s, lease_s / 5, lease_s / 5  # type: ignore[misc]  # Final
     call.Segmenter = tone_segmenter  # type: ignore[misc, assignment]
     engine = ToneEngine() if settings.engine == "local" else None
     asyncio.run(app.serve(settings, SystemClock(), ready=_ready, engine=engine))
