@@ -42,7 +42,7 @@ JOIN_S: Final = 4
 MARGIN_S: Final = 0.05
 """An encoded window waits for others to be encoded if it will be decoded so long before it is needed all the same."""
 
-BACKLOG: Final = 3
+BACKLOG: Final = 2
 """So many jobs of one urgency a worker, and company goes before punctuality: it is what makes a queue shorter."""
 
 SETTLE_BELOW: Final = 0.5

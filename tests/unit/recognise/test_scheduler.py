@@ -272,9 +272,9 @@ async def test_two_windows_of_a_burst_are_encoded_side_by_side(clock: VirtualClo
 
 async def test_what_is_needed_now_waits_for_nobody(clock: VirtualClock) -> None:
     """Company that is not encoded yet comes after it."""
-    bench = Bench(clock)
+    bench = Bench(clock, workers=2)
     await bench.results([*await bench.occupy(), *bench.ask(job("now"), job("other"))])
-    assert bench.workers.names == ["busy0", "now", "other"]
+    assert bench.workers.names == ["busy0", "busy1", "now", "other"]
 
 
 async def test_nobody_waits_where_nobody_comes(clock: VirtualClock) -> None:
@@ -289,7 +289,7 @@ async def test_nobody_waits_where_nobody_comes(clock: VirtualClock) -> None:
 async def test_a_long_queue_goes_in_batches_however_late_it_is(clock: VirtualClock) -> None:
     """Company makes it shorter; what is left of it goes one by one again."""
     bench = Bench(clock)
-    names = [f"f{n}" for n in range(BACKLOG + 2)]
+    names = [f"f{n}" for n in range(BACKLOG + 3)]
     await bench.results([*await bench.occupy(), *bench.ask(*map(job, names))])
     assert bench.workers.names == ["busy0", "f0+f1+f2+f3", "f4"]
 
