@@ -106,8 +106,9 @@ class Recovery:
 
     async def look(self) -> None:
         """Find what was left, and keep its ids from new calls. Raises StoreError."""
-        self._alone = await asyncio.to_thread(self._spool.alone)
+        alone = await asyncio.to_thread(self._spool.alone)
         tapes = await asyncio.to_thread(self._spool.left_behind)
+        self._alone = alone and self._spool.found_all
         own, judging = self._calls.own(), self._may_judge()
         unfinished = {
             record.key: record
@@ -141,7 +142,9 @@ class Recovery:
 
     @property
     def alone(self) -> bool:
-        """Whether every other process that used this store has gone. After `look`."""
+        """Whether every other process that used this store has gone, and nothing of it is still to be found. After
+        `look`.
+        """
         return self._alone and not self._shared
 
     async def run(self) -> None:

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 KEPT: Final = ".kept"
 DAMAGED: Final = ".damaged"
 UNFINISHED: Final = ".tape"
+BEING_MADE: Final = ".new"
 
 
 def kept_name(key: CallKey) -> str:

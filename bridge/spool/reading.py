@@ -42,7 +42,7 @@ def read_blocks(path: Path) -> Iterator[list[StreamItem]]:
     """
     with path.open("rb") as file:
         _header(file, path)
-        while (payload := _next_payload(file)) is not None:
+        while (payload := next_payload(file)) is not None:
             try:
                 items = items_of(payload)
             except NOT_OURS as error:
@@ -55,7 +55,7 @@ def read_blocks(path: Path) -> Iterator[list[StreamItem]]:
 def _header(file: BinaryIO, path: Path) -> Header:
     if file.read(len(MAGIC)) != MAGIC:
         raise SpoolError(f"{path.name} is no spool file of this version")
-    payload = _next_payload(file)
+    payload = next_payload(file)
     if payload is None:
         raise SpoolError(f"{path.name} breaks off before it says whose call it is")
     try:
@@ -64,7 +64,7 @@ def _header(file: BinaryIO, path: Path) -> Header:
         raise SpoolError(f"{path.name} does not say whose call it is") from None
 
 
-def _next_payload(file: BinaryIO) -> bytes | None:
+def next_payload(file: BinaryIO) -> bytes | None:
     """None at the end, and for a block that is not whole: the file stands behind what was read of it."""
     frame = file.read(FRAME.size)
     if len(frame) < FRAME.size:

@@ -15,7 +15,6 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -79,7 +78,7 @@ class Header:
 
 def opening(header: Header, started: StreamStarted) -> bytes:
     """What a file begins with."""
-    return MAGIC + block(json.dumps(asdict(header)).encode()) + block(items_to_bytes([started]))
+    return MAGIC + block(json.dumps(asdict(header)).encode()) + block(item_to_bytes(started))
 
 
 def header_of(payload: bytes) -> Header:
@@ -93,32 +92,22 @@ def block(payload: bytes) -> bytes:
     return FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def items_to_bytes(items: Iterable[StreamItem]) -> bytes:
-    """A block's payload."""
-    parts: list[bytes] = []
-    pack, legs = _ITEM.pack, _LEG_NUMBERS  # looked up once: this runs for every 20 ms of every leg
-    for item in items:
-        if isinstance(item, MediaChunk):
-            sequence, timestamp, body = item.sequence, item.timestamp_ms, item.payload
-            parts += (
-                pack(
-                    _MEDIA,
-                    legs[item.leg],
-                    len(body),
-                    _NO_SEQUENCE if sequence is None else sequence,
-                    math.nan if timestamp is None else timestamp,
-                ),
-                body,
+def item_to_bytes(item: StreamItem) -> bytes:
+    """A part of a block's payload."""
+    if isinstance(item, MediaChunk):
+        sequence, timestamp, body = item.sequence, item.timestamp_ms, item.payload
+        return (
+            _ITEM.pack(
+                _MEDIA,
+                _LEG_NUMBERS[item.leg],
+                len(body),
+                _NO_SEQUENCE if sequence is None else sequence,
+                math.nan if timestamp is None else timestamp,
             )
-        else:
-            body = json.dumps(asdict(item)).encode()
-            parts += (pack(_KIND_NUMBERS[type(item)], 0, len(body), _NO_SEQUENCE, math.nan), body)
-    return b"".join(parts)
-
-
-def size_of(item: StreamItem) -> int:
-    """What an item adds to a block, in bytes."""
-    return _ITEM.size + len(item.payload) if isinstance(item, MediaChunk) else len(items_to_bytes([item]))
+            + body
+        )
+    body = json.dumps(asdict(item)).encode()
+    return _ITEM.pack(_KIND_NUMBERS[type(item)], 0, len(body), _NO_SEQUENCE, math.nan) + body
 
 
 def items_of(payload: bytes) -> list[StreamItem]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -17,12 +18,21 @@ from bridge.model.stream import StreamStarted
 from bridge.spool.file import LeftTape, TapeFile, left_in
 from bridge.spool.presence import Presence
 from bridge.spool.record import Header, block
+from bridge.spool.redo import Entry, RedoLog
 from bridge.spool.tape import Tape
 
 log = structlog.get_logger(__name__)
 
+Answer = TypeVar("Answer")
+
 WRITTEN_EVERY_S: Final = 0.2
 """What was heard survives a killed process after this, and a power failure as soon as the disk has answered."""
+
+LOGGED_ROUNDS: Final = 150
+MOST_LOGGED: Final = 8 * 1024 * 1024
+"""Half a minute, or so many bytes, are in the redo log before the tapes themselves are synced and it begins anew: what
+is deleted stays no longer than this.
+"""
 
 SPOOL_NEEDS: Final = 200 * 1024 * 1024
 """Bytes that the disk must have free: two hours of twenty calls, both legs."""
@@ -41,15 +51,21 @@ class Spool:
         self._keep = keep
         self._fault: str | None = None
         self._lock = threading.Lock()
-        """Guards the four below: calls fill the first two for the writer, which fills the others for the syncer."""
+        """Guards the six below: calls fill the first two for the writer, which fills the others for the syncer."""
         self._new: list[Tape] = []
         self._done: list[tuple[Tape, bool]] = []
-        self._unsynced: set[Tape] = set()
+        self._written: set[Tape] = set()
+        self._entries: list[Entry] = []
+        self._entries_bytes = 0
         self._over: list[tuple[Tape, bool]] = []
         self._wake = threading.Event()
         self._closing = False
         self._open: dict[Tape, TapeFile] = {}
         """Filled by the writer, emptied by the syncer."""
+        self._redo = RedoLog(folder)
+        self._unsynced: set[Tape] = set()
+        self._logged_rounds = 0
+        """These three are the syncer's; what the redo log has of a tape is on the disk, and the tape itself not yet."""
         self._written_some = threading.Event()
         self._written_all = False
         self._threads = [
@@ -58,6 +74,7 @@ class Spool:
         ]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._here: Presence | None = None
+        self._found_all = True
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -105,11 +122,17 @@ class Spool:
 
     def left_behind(self) -> list[LeftTape]:
         """Calls whose process has gone, oldest first, each locked now for this one. For a thread."""
-        return left_in(self._folder, keep=self._keep)
+        left, self._found_all = left_in(self._folder, keep=self._keep)
+        return left
 
     def alone(self) -> bool:
         """Whether no other server has this folder. For a thread."""
         return self._here is None or self._here.alone()
+
+    @property
+    def found_all(self) -> bool:
+        """Whether the last look found all that was left: a disk that cannot be written may keep a tape from us."""
+        return self._found_all
 
     def check(self) -> None:
         """For readiness, in a thread. Raises SpoolError, CapacityError."""
@@ -151,11 +174,16 @@ class Spool:
             done, self._done = self._done, []
         for tape in new:
             self._guarded(self._make, tape)
-        written = [tape for tape in list(self._open) if self._guarded(self._write, tape)]
-        if written or done:
-            with self._lock:
-                self._unsynced.update(written)
-                self._over += done
+        entries = {tape: entry for tape in list(self._open) if (entry := self._guarded(self._write, tape))}
+        with self._lock:
+            self._written.update(new, entries)
+            self._entries_bytes += sum(len(entry.data) for entry in entries.values())
+            if self._entries_bytes <= MOST_LOGGED:
+                self._entries += entries.values()
+            else:  # the syncer stands still: it will sync the tapes themselves
+                self._entries.clear()
+            self._over += done
+        if self._open or done:
             self._written_some.set()
 
     def _sync_all(self) -> None:
@@ -166,39 +194,73 @@ class Spool:
             self._written_some.clear()
             last = self._written_all
             self._sync_round()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Tapes that are not finished are the next process's."""
+        self._sync_tapes()
+        self._redo.close()
         for file in self._open.values():
             file.close()
 
     def _sync_round(self) -> None:
         with self._lock:
-            unsynced, self._unsynced = self._unsynced, set()
+            written, self._written = self._written, set()
+            entries, self._entries = self._entries, []
+            size, self._entries_bytes = self._entries_bytes, 0
             over, self._over = self._over, []
-        for tape in unsynced.difference(tape for tape, _ in over):
-            self._guarded(self._sync, tape)
         for tape, keep in over:
             if (file := self._open.pop(tape, None)) is not None:
                 file.finish(keep=keep and tape.running)
+        self._unsynced = {tape for tape in self._unsynced | written if tape in self._open}
+        for tape in {tape for tape in self._unsynced if not self._open[tape].name_synced}:
+            self._guarded(self._sync, tape)
+        self._logged_rounds += 1
+        if self._logged_rounds >= LOGGED_ROUNDS or self._redo.size + size > MOST_LOGGED or not self._open:
+            self._sync_tapes()
+        elif entries:
+            self._log(entries)
 
-    def _guarded(self, step: Callable[[Tape], bool], tape: Tape) -> bool:
+    def _log(self, entries: list[Entry]) -> None:
+        try:
+            self._redo.append(entries)
+        except OSError as error:
+            log.warning("the redo log cannot be written", reason=error.strerror or str(error))
+            self._sync_tapes()
+
+    def _sync_tapes(self) -> None:
+        """Nothing of the redo log is needed any more."""
+        for tape in self._unsynced:
+            self._guarded(self._sync, tape)
+        self._unsynced.clear()
+        self._logged_rounds = 0
+        with contextlib.suppress(OSError):  # what stays in it is true
+            if self._open:
+                self._redo.clear()
+            else:
+                self._redo.close()
+
+    def _guarded(self, step: Callable[[Tape], Answer], tape: Tape) -> Answer | None:
         """What `step` says; a disk that refuses it stops the tape."""
         if not tape.running:
-            return False
+            return None
         try:
             return step(tape)
         except OSError as error:
             self.stop(tape, error.strerror or str(error))
-            return False
+            return None
 
-    def _make(self, tape: Tape) -> bool:
-        self._open[tape] = TapeFile(self._folder, tape.header, tape.started)
-        return True
+    def _make(self, tape: Tape) -> None:
+        self._open[tape] = TapeFile(self._folder, tape.header, tape.started, log=self._redo.name)
 
-    def _write(self, tape: Tape) -> bool:
+    def _write(self, tape: Tape) -> Entry | None:
         payload = tape.take()
-        if payload:
-            self._open[tape].write(block(payload))
-        return bool(payload)
+        if not payload:
+            return None
+        file, data = self._open[tape], block(payload)
+        entry = Entry(file.name, file.size, data)
+        file.write(data)
+        return entry
 
-    def _sync(self, tape: Tape) -> bool:
+    def _sync(self, tape: Tape) -> None:
         self._open[tape].sync()
-        return True

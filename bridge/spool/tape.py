@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from bridge.model.stream import StreamItem, StreamStarted
-from bridge.spool.record import Header, items_to_bytes, size_of
+from bridge.spool.record import Header, item_to_bytes
 
 MOST_HELD: Final = 2 * 1024 * 1024
 """Bytes that may wait for the disk: nearly two minutes of two legs. A disk that stalls for longer stops the tape; the
@@ -33,7 +33,7 @@ class Tape:
         self.stopped = stopped
         self.running = True
         """False once something was not kept: what follows would be a transcript with a hole."""
-        self._held: deque[StreamItem] = deque()
+        self._held: deque[bytes] = deque()
         self._put = self._taken = 0
         """Bytes, each counted by one side alone: this one by the call, that one by the thread."""
 
@@ -41,12 +41,12 @@ class Tape:
         """Keep what the carrier said, unless the tape has stopped."""
         if not self.running:
             return
-        size = size_of(item)
-        if self._put - self._taken + size > MOST_HELD:
+        data = item_to_bytes(item)
+        if self._put - self._taken + len(data) > MOST_HELD:
             self._keeper.stop(self, "the disk does not keep up")
             return
-        self._put += size
-        self._held.append(item)
+        self._put += len(data)
+        self._held.append(data)
 
     def finish(self) -> None:
         """The call is told and settled: its file goes, or is kept for good."""
@@ -58,7 +58,7 @@ class Tape:
 
     def take(self) -> bytes:
         """What waits, in order, as a block's payload. For the spool's thread alone."""
-        next_item = self._held.popleft
-        payload = items_to_bytes([next_item() for _ in range(len(self._held))])
+        next_one = self._held.popleft
+        payload = b"".join([next_one() for _ in range(len(self._held))])
         self._taken += len(payload)
         return payload

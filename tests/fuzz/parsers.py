@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import pickle
+import shutil
 import wave
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from urllib.parse import urlencode
 
 import jwt
 import numpy as np
+import structlog.testing
 from multidict import CIMultiDict
 
 from bridge.audio.leg import LegAudio
@@ -40,7 +42,8 @@ from bridge.model.stream import Leg, MediaChunk, MediaFormat, StreamItem, Stream
 from bridge.recordings.file import look
 from bridge.settings import Settings, load
 from bridge.spool.reading import read_blocks, read_header
-from bridge.spool.record import FRAME, MAGIC, Header, block, items_of, items_to_bytes, opening
+from bridge.spool.record import FRAME, MAGIC, Header, block, items_of, opening
+from bridge.spool.redo import Entry, entries_to_bytes, redo
 from bridge.store.address import sqlite_file
 from bridge.store.terms import terms
 from bridge.web.address import host_of
@@ -53,6 +56,7 @@ from callcodecs.errors import CodecError, CorruptPayloadError, MalformedPacketEr
 from callcodecs.rtp import RtpExtension, RtpPacket, is_rtcp
 from tests.clock import VirtualClock
 from tests.fuzz.mutation import Mutation
+from tests.tapes import payload_of
 from tests.wire import read, recordings
 
 NOW: Final = 1_800_000_000.0
@@ -105,8 +109,8 @@ def hear(dialect: Dialect, given: tuple[dict[str, str], list[str | bytes]]) -> N
         except CarrierError:
             assert pickle.dumps(vars(hearing)) == before, "a fault that changed the conversation"
     assert [n for n, item in enumerate(items) if isinstance(item, StreamStarted)] == [0][: len(items)]
-    payload = items_to_bytes(items)
-    assert items_to_bytes(items_of(payload)) == payload, "an item that the spool does not bring back"
+    payload = payload_of(items)
+    assert payload_of(items_of(payload)) == payload, "an item that the spool does not bring back"
     if items and isinstance(items[0], StreamStarted):
         listen(items[0], items[1:])
 
@@ -260,7 +264,7 @@ def tape() -> list[bytes]:
         media_format=MediaFormat(encoding="PCMU", sample_rate=8000), parameters={"metadata.a": "b"},
     )  # fmt: skip
     chunks: list[StreamItem] = [MediaChunk(leg=Leg.CALLER, payload=bytes(20), sequence=n) for n in range(3)]
-    return [opening(Header(call_id="one", tenant="acme", started_at=NOW), started), items_to_bytes(chunks)]
+    return [opening(Header(call_id="one", tenant="acme", started_at=NOW), started), payload_of(chunks)]
 
 
 def draw_tape(by: Mutation) -> bytes:
@@ -286,6 +290,34 @@ def read_tape(folder: Path, data: bytes) -> None:
     read_header(path)
     for _ in read_blocks(path):
         pass
+
+
+@cache
+def redo_log() -> list[bytes]:
+    """The payloads of a log's blocks, for two tapes."""
+    head, payload = tape()
+    writes = [Entry("1-aa-1.tape", 0, head), Entry("2-aa-2.tape", 0, head), Entry("1-aa-1.tape", len(head), payload)]
+    return [entries_to_bytes(writes), entries_to_bytes([Entry("2-aa-2.tape", len(head), payload)])]
+
+
+def draw_redo_log(by: Mutation) -> bytes:
+    """Damage anywhere, and damage that the checksums know nothing of."""
+    if by.chance(0.4):
+        return by.raw(b"".join(map(block, redo_log())))
+    return b"".join(block(by.raw(payload)) for payload in redo_log())
+
+
+def read_redo_log(folder: Path, data: bytes) -> None:
+    """Whatever it says, nothing is written but tapes that are there, and nothing behind a hole."""
+    spool = folder / "spool"
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir()
+    (spool / "1-aa-1.tape").write_bytes(tape()[0][:50])
+    (spool / "aa.redo").write_bytes(data)
+    with structlog.testing.capture_logs():
+        redo(spool)
+    assert {path.name for path in spool.iterdir()} <= {"1-aa-1.tape", "aa.damaged"}
+    assert (spool / "1-aa-1.tape").stat().st_size <= 50 + len(data)
 
 
 TOML: Final = """# settings
@@ -384,6 +416,7 @@ def parsers(folder: Path) -> Mapping[str, Parser]:
         ),
         "recording": Parser(draw=draw_recording, read=partial(front_door, folder), documented=(InvalidRequestError,)),
         "tape": Parser(draw=draw_tape, read=partial(read_tape, folder), documented=(SpoolError,)),
+        "redo": Parser(draw=draw_redo_log, read=partial(read_redo_log, folder)),
         "settings": Parser(
             draw=lambda by: by.raw(TOML.encode()),
             read=partial(read_settings, folder),

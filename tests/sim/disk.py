@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ class Disk:
         """How much of the write that is cut reaches the file."""
         self._next = 1_000_000
         self._open: dict[int, tuple[int, Path]] = {}
-        self._size: dict[Path, int] = {}
-        self._synced: dict[Path, int] = {}
+        self._synced: dict[int, bytes] = {}
+        """What the disk itself has, by inode."""
         for name in SYNC_NAMES:
             setattr(self, name, getattr(os, name))
 
@@ -44,28 +45,33 @@ class Disk:
         if flags & os.O_CREAT:
             self._may_refuse()
         self._next += 1
-        self._open[self._next] = (os.open(path, flags, mode), Path(path))
+        real = os.open(path, flags, mode)
+        self._open[self._next] = (real, Path(path))
+        if flags & os.O_EXCL:
+            self._synced.pop(self._inode(real), None)  # of a file that is gone
         return self._next
 
     def write(self, handle: int, data: bytes) -> int:
+        return self._put(data, partial(os.write, self._real(handle)[0]))
+
+    def pwrite(self, handle: int, data: bytes, offset: int) -> int:
         real, _ = self._real(handle)
-        if self.cut_after_writes is not None:
-            self.cut_after_writes -= 1
-            if self.cut_after_writes < 0:
-                os.write(real, data[: round(len(data) * self.cut_at)])
-                self.on_cut()
-                raise Crashed
-        refused = self.refuses()
-        if refused == errno.ENOSPC:
-            return os.write(real, data[: len(data) // 3])
-        if refused is not None:
-            raise OSError(refused, os.strerror(refused))
-        return os.write(real, data)
+        return self._put(data, lambda some: os.pwrite(real, some, offset))
+
+    def pread(self, handle: int, size: int, offset: int) -> bytes:
+        return os.pread(self._real(handle)[0], size, offset)
+
+    def fstat(self, handle: int) -> os.stat_result:
+        return os.fstat(self._real(handle)[0])
+
+    def ftruncate(self, handle: int, size: int) -> None:
+        self._may_refuse()
+        os.ftruncate(self._real(handle)[0], size)
 
     def fdatasync(self, handle: int) -> None:
         real, _ = self._real(handle)
         self._may_refuse()
-        self._synced[self._inode(real)] = os.fstat(real).st_size
+        self._synced[self._inode(real)] = Path(f"/proc/self/fd/{real}").read_bytes()
 
     def fsync(self, handle: int) -> None:
         self._real(handle)
@@ -77,6 +83,20 @@ class Disk:
 
     def flock(self, handle: int, how: int) -> None:
         fcntl.flock(self._real(handle)[0], how)
+
+    def _put(self, data: bytes, write: Callable[[bytes], int]) -> int:
+        if self.cut_after_writes is not None:
+            self.cut_after_writes -= 1
+            if self.cut_after_writes < 0:
+                write(data[: round(len(data) * self.cut_at)])
+                self.on_cut()
+                raise Crashed
+        refused = self.refuses()
+        if refused == errno.ENOSPC:
+            return write(data[: len(data) // 3])
+        if refused is not None:
+            raise OSError(refused, os.strerror(refused))
+        return write(data)
 
     def _real(self, handle: int) -> tuple[int, Path]:
         try:
@@ -90,7 +110,7 @@ class Disk:
             raise OSError(refused, os.strerror(refused))
 
     @staticmethod
-    def _inode(real: int) -> Any:
+    def _inode(real: int) -> int:
         return os.fstat(real).st_ino
 
     # -- what happens to it ----------------------------------------------------------------------------------------
@@ -102,14 +122,12 @@ class Disk:
         self._open.clear()
         if power:
             for path in self.folder.iterdir():
-                synced = self._synced.get(path.stat().st_ino, 0)
-                if path.suffix in {".tape", ".new"} and path.stat().st_size > synced:
-                    os.truncate(path, synced)
+                if path.suffix in {".tape", ".new", ".redo"}:
+                    path.write_bytes(self._synced.get(path.stat().st_ino, b""))
 
     def is_synced(self, path: Path) -> bool:
         """Whether the power may fail and leave all of a file."""
-        found = path.stat()
-        return self._synced.get(found.st_ino, 0) >= found.st_size
+        return self._synced.get(path.stat().st_ino) == path.read_bytes()
 
     def handles(self) -> list[str]:
         return [path.name for _, path in self._open.values()]

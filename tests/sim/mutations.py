@@ -15,6 +15,7 @@ from bridge.deliver.webhooks import Webhooks
 from bridge.model.call_key import CallKey
 from bridge.recognise.hearing import Hearing
 from bridge.recovery import Recovery, Resumed
+from bridge.spool import file
 from bridge.spool.file import TapeFile
 from bridge.spool.tape import Tape
 
@@ -73,6 +74,9 @@ _leaked: set[Any] = set()
 
 MUTATIONS: Final = {
     "what carriers say reaches no disk": Mutation(lambda: _with(Tape, "write", lambda *_: None), ("reached no disk",)),
+    "no redo log is followed": Mutation(
+        lambda: _with(file, "redo", lambda _: (set(), set())), ("is lost", "nor is named as a gap")
+    ),
     "nobody finishes what a dead process left": Mutation(
         lambda: _with(Recovery, "run", _no_recovery), ("not at rest",)
     ),

@@ -10,6 +10,7 @@ from typing import Any
 from bridge.model.stream import StreamItem
 from bridge.spool.file import LeftTape
 from bridge.spool.presence import Presence
+from bridge.spool.redo import Entry
 from bridge.spool.spool import WRITTEN_EVERY_S, Spool
 from bridge.spool.tape import Tape
 
@@ -34,6 +35,20 @@ class _Nudge:
             pass
 
 
+class SimTape(Tape):
+    """Knows the items that wait."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.held: list[StreamItem] = []
+
+    def write(self, item: StreamItem) -> None:
+        put = self._put
+        super().write(item)
+        if self._put > put:
+            self.held.append(item)
+
+
 class SimSpool(Spool):
     """`written` and `synced` hear of the items that have come so far, `stopped` of calls that are not kept any more,
     `taken_over` of the tapes that others left.
@@ -55,7 +70,7 @@ class SimSpool(Spool):
         self._written_some: Any = _Nudge()
         self._told_written, self._told_synced, self._told_stopped = written, synced, stopped
         self._told_taken_over, self._pause_s = taken_over, pause_s
-        self._in_file: dict[Tape, list[StreamItem]] = {}
+        self._in_file: dict[str, list[StreamItem]] = {}
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -97,17 +112,24 @@ class SimSpool(Spool):
             await asyncio.sleep(self._pause_s())
             last = self._written_all
             self._sync_round()
-        for file in self._open.values():
-            file.close()
+        self._leave()
 
-    def _write(self, tape: Tape) -> bool:
-        held = list(tape._held)
-        done = super()._write(tape)
+    def _write(self, tape: Tape) -> Entry | None:
+        assert isinstance(tape, SimTape)
+        held, tape.held = tape.held, []
+        entry = super()._write(tape)
         self._told_written(held)
-        self._in_file.setdefault(tape, []).extend(held)
-        return done
+        if entry is not None:
+            self._in_file.setdefault(entry.name, []).extend(held)
+        return entry
 
-    def _sync(self, tape: Tape) -> bool:
-        done = super()._sync(tape)
-        self._told_synced(self._in_file.pop(tape, []))
-        return done
+    def _sync(self, tape: Tape) -> None:
+        super()._sync(tape)
+        self._told_synced(self._in_file.pop(self._open[tape].name, []))
+
+    def _log(self, entries: list[Entry]) -> None:
+        before = self._redo.size
+        super()._log(entries)
+        if self._redo.size > before:
+            for entry in entries:
+                self._told_synced(self._in_file.pop(entry.name, []))

@@ -20,12 +20,15 @@ import bridge.deliver.webhooks as webhooks_module
 import bridge.spool.file as file_module
 import bridge.spool.locks as locks_module
 import bridge.spool.presence as presence_module
+import bridge.spool.redo as redo_module
+import bridge.spool.spool as spool_module
 from bridge.model.records import Endpoint
 from bridge.spool.tape import Tape
 from bridge.store.cipher import Cipher
 from tests.sim.database import engine, template
 from tests.sim.loop import SimLoop
 from tests.sim.receivers import SECRET
+from tests.sim.spool import SimTape
 from tests.sim.world import World
 from tests.tones import tone_segmenter
 
@@ -53,11 +56,12 @@ def simulated(world: World) -> Iterator[None]:
         put(app_module, "open_store", world.open_store)
         put(app_module, "GuardedSession", lambda _guard: world.receivers)
         put(app_module, "Spool", world.spool)
+        put(spool_module, "Tape", SimTape)
         put(app_module, "engine_metrics", lambda _engine: nullcontext())
         put(app_module, "LOOP_WATCH_S", 600.0)
         put(webhooks_module, "POLL_S", 60.0)
         put(call_module, "Segmenter", tone_segmenter)
-        for module in (file_module, locks_module, presence_module):
+        for module in (file_module, locks_module, presence_module, redo_module):
             put(module, "os", world.disk)
             put(module, "fcntl", world.disk)
         put(Tape, "__hash__", lambda tape: hash(tape.header.started_at))

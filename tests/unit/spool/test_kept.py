@@ -26,7 +26,7 @@ HEADER = Header(call_id="one", tenant="acme", started_at=1_800_000_000.0)
 
 
 def record(folder: Path, call_id: str, *, finished: bool = True, written_at: float | None = None) -> TapeFile:
-    file = TapeFile(folder, replace(HEADER, call_id=call_id), STARTED)
+    file = TapeFile(folder, replace(HEADER, call_id=call_id), STARTED, log="aa")
     if finished:
         file.finish(keep=True)
     if written_at is not None:

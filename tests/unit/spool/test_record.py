@@ -25,7 +25,8 @@ from bridge.model.stream import (
     TurnsChanged,
 )
 from bridge.spool.reading import NOT_OURS, read_blocks, read_header
-from bridge.spool.record import Header, block, items_of, items_to_bytes, opening
+from bridge.spool.record import Header, block, items_of, opening
+from tests.tapes import payload_of
 
 HEADER = Header(call_id="call-1", tenant="acme", started_at=1_800_000_000.25)
 
@@ -60,20 +61,20 @@ def written(path: Path, *blocks: bytes) -> Path:
 @pytest.mark.parametrize("item", [pytest.param(item, id=type(item).__name__) for item in ITEMS])
 def test_an_item_comes_back_as_it_was(item: StreamItem) -> None:
     """Every kind of item survives, alone and among others."""
-    assert items_of(items_to_bytes([item])) == [item]
+    assert items_of(payload_of([item])) == [item]
 
 
 def test_a_file_tells_whose_call_it_is_and_what_was_said(tmp_path: Path) -> None:
     """Header, then the blocks in the order they were written."""
-    path = written(tmp_path / "a.tape", block(items_to_bytes(ITEMS[:3])), block(items_to_bytes(ITEMS[3:])))
+    path = written(tmp_path / "a.tape", block(payload_of(ITEMS[:3])), block(payload_of(ITEMS[3:])))
     assert read_header(path) == HEADER
     assert list(read_blocks(path)) == [[STARTED], ITEMS[:3], ITEMS[3:]]
 
 
 def test_a_torn_last_block_is_cut_wherever_it_tore(tmp_path: Path) -> None:
     """All before it is read, and nothing is raised, at every length that the last write may have reached."""
-    whole = block(items_to_bytes(ITEMS[:2]))
-    last = block(items_to_bytes(ITEMS[2:4]))
+    whole = block(payload_of(ITEMS[:2]))
+    last = block(payload_of(ITEMS[2:4]))
     for length in range(len(last)):
         path = written(tmp_path / "a.tape", whole, last[:length])
         assert list(read_blocks(path)) == [[STARTED], ITEMS[:2]]
@@ -81,15 +82,15 @@ def test_a_torn_last_block_is_cut_wherever_it_tore(tmp_path: Path) -> None:
 
 def test_a_last_block_that_was_never_filled_is_cut(tmp_path: Path) -> None:
     """A power failure may leave the length of a write without its bytes."""
-    whole = block(items_to_bytes(ITEMS[:2]))
-    last = block(items_to_bytes(ITEMS[2:4]))
+    whole = block(payload_of(ITEMS[:2]))
+    last = block(payload_of(ITEMS[2:4]))
     path = written(tmp_path / "a.tape", whole, last[:8] + bytes(len(last) - 8))
     assert list(read_blocks(path)) == [[STARTED], ITEMS[:2]]
 
 
 def test_damage_before_the_end_is_said_after_all_before_it(tmp_path: Path) -> None:
     """A flipped bit in the middle ends the reading there, with an error that names the file."""
-    blocks = [block(items_to_bytes([item])) for item in ITEMS[1:4]]
+    blocks = [block(payload_of([item])) for item in ITEMS[1:4]]
     spoilt = bytearray(blocks[1])
     spoilt[-1] ^= 1
     reading = read_blocks(written(tmp_path / "a.tape", blocks[0], bytes(spoilt), blocks[2]))

@@ -18,9 +18,11 @@ from bridge.model.stream import Encoding, Leg, MediaChunk, MediaFormat, StreamIt
 from bridge.spool import spool as spooling
 from bridge.spool import tape as taping
 from bridge.spool.reading import read_blocks
-from bridge.spool.record import MAGIC, Header, block, items_of, items_to_bytes, opening
+from bridge.spool.record import MAGIC, Header, block, items_of, opening
+from bridge.spool.redo import Entry, entries_to_bytes
 from bridge.spool.spool import Spool
 from tests.receiver import until
+from tests.tapes import payload_of
 
 HEADER = Header(call_id="call-1", tenant="acme", started_at=1_800_000_000.25)
 STARTED = StreamStarted(
@@ -150,7 +152,7 @@ async def test_what_a_killed_process_left_in_memory_is_on_the_disk_before_it_is_
 ) -> None:
     """Or a power failure during recovery takes what the kill had not; a disk that refuses is read all the same."""
     path = tmp_path / "1.tape"
-    path.write_bytes(opening(HEADER, STARTED) + block(items_to_bytes(CHUNKS)))
+    path.write_bytes(opening(HEADER, STARTED) + block(payload_of(CHUNKS)))
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", lambda handle: synced.append(os.fstat(handle).st_ino))
     [left] = Spool(tmp_path).left_behind()
@@ -158,6 +160,114 @@ async def test_what_a_killed_process_left_in_memory_is_on_the_disk_before_it_is_
     left.close()
     monkeypatch.setattr(os, "fdatasync", _refused)
     [left] = Spool(tmp_path).left_behind()
+    assert said(left.path) == CHUNKS
+    left.close()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How much of each file a power failure leaves."""
+    sizes: dict[str, int] = {}
+    real = os.fdatasync
+
+    def noted(handle: int) -> None:
+        size = os.fstat(handle).st_size
+        real(handle)
+        sizes[Path(f"/proc/self/fd/{handle}").readlink().name] = size
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    return sizes
+
+
+def logs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.redo"))
+
+
+async def test_what_was_said_outlives_a_power_failure(tmp_path: Path, synced: dict[str, int]) -> None:
+    """All but the first of it by the redo log: one sync brings the moments of all calls to the disk."""
+    spool = Spool(tmp_path)
+    spool.start()
+    calls = [spool.open(replace(HEADER, call_id=f"call-{n}"), STARTED, stopped=Stopped()) for n in range(8)]
+    await until(lambda: len(synced) == 8)
+    begun = dict(synced)
+    for chunk in CHUNKS:
+        for tape in calls:
+            tape.write(chunk)
+    await until(lambda: len(logs(tmp_path)) == 1 and synced.get(logs(tmp_path)[0].name, 0) > 8 * 100 * 160)
+    assert {name: synced[name] for name in begun} == begun
+    after = tmp_path / "after"
+    after.mkdir()
+    for path in [*tapes(tmp_path), *logs(tmp_path)]:
+        (after / path.name).write_bytes(path.read_bytes()[: synced[path.name]])
+    left = Spool(after).left_behind()
+    assert [said(one.path) for one in left] == [CHUNKS] * 8
+    for one in left:
+        one.close()
+    await spool.close()
+    assert not logs(tmp_path)
+
+
+async def test_the_redo_log_is_gone_once_no_call_is_left(spool: Spool, tmp_path: Path) -> None:
+    """What is deleted is deleted there as well."""
+    tape = spool.open(HEADER, STARTED, stopped=Stopped())
+    await until(lambda: bool(tapes(tmp_path)))
+    tape.write(CHUNKS[0])
+    await until(lambda: any(path.stat().st_size for path in logs(tmp_path)))
+    tape.finish()
+    await until(lambda: not files(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("bound", "value"),
+    [pytest.param("LOGGED_ROUNDS", 2, id="time"), pytest.param("MOST_LOGGED", 50 * 182, id="bytes")],
+)
+async def test_the_redo_log_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: dict[str, int], bound: str, value: int
+) -> None:
+    """After a while or so many bytes, with the tapes themselves on the disk."""
+    monkeypatch.setattr(spooling, bound, value)
+    spool = Spool(tmp_path)
+    spool.start()
+    tape = spool.open(HEADER, STARTED, stopped=Stopped())
+    await until(lambda: bool(synced))
+    for chunk in CHUNKS:
+        tape.write(chunk)
+    [path] = tapes(tmp_path)
+    await until(lambda: len(said(path)) == 100 and synced[path.name] == path.stat().st_size)
+    assert all(not log.stat().st_size for log in logs(tmp_path))
+    await spool.close()
+
+
+async def test_a_redo_log_that_cannot_be_written_costs_nobody_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: dict[str, int]
+) -> None:
+    """The tapes are synced themselves."""
+    monkeypatch.setattr(os, "pwrite", _refused)
+    spool = Spool(tmp_path)
+    spool.start()
+    stopped = Stopped()
+    tape = spool.open(HEADER, STARTED, stopped=stopped)
+    await until(lambda: bool(synced))
+    for chunk in CHUNKS:
+        tape.write(chunk)
+    [path] = tapes(tmp_path)
+    await until(lambda: len(said(path)) == 100 and synced[path.name] == path.stat().st_size)
+    assert stopped.times == 0
+    await spool.close()
+
+
+async def test_a_tape_that_a_disk_keeps_from_us_is_found_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The power took the end of it, and the disk takes no writing: it is not heard without that end."""
+    begun, rest = opening(HEADER, STARTED), block(payload_of(CHUNKS))
+    (tmp_path / "1-aa-bb.tape").write_bytes(begun)
+    (tmp_path / "aa.redo").write_bytes(block(entries_to_bytes([Entry("1-aa-bb.tape", len(begun), rest)])))
+    spool = Spool(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", _refused)
+        assert spool.left_behind() == []
+        assert not spool.found_all
+    [left] = spool.left_behind()
+    assert spool.found_all
     assert said(left.path) == CHUNKS
     left.close()
 
