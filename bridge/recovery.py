@@ -110,9 +110,15 @@ class Recovery:
         tapes = await asyncio.to_thread(self._spool.left_behind)
         self._alone = alone and self._spool.found_all
         own, judging = self._calls.own(), self._may_judge()
+        try:
+            records = await self._store.unfinished()
+        except BaseException:
+            for tape in tapes:
+                tape.close()  # for the next look
+            raise
         unfinished = {
             record.key: record
-            for record in await self._store.unfinished()
+            for record in records
             if not self._elsewhere(record.key) and (record.node is None or judging)
         }
         for key in own | self._calls.own():  # those that began or ended meanwhile are ours, too

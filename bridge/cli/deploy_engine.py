@@ -28,7 +28,13 @@ GIVEN: Final = ("model", "model_dir", "model_download", "device", "compute_type"
 @click.option("--port", default=8000, show_default=True, help="And its port.")
 @click.option("--min-replicas", "least", type=click.IntRange(1), default=1, show_default=True, help="Replicas at rest.")
 @click.option("--max-replicas", "most", type=click.IntRange(1), default=4, show_default=True, help="Replicas at most.")
-@click.option("--cpus", type=click.IntRange(1), default=2, show_default=True, help="Cores, and workers, of a replica.")
+@click.option(
+    "--cpus",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Cores, and workers, of a replica; best all of a machine's.",
+)
 @click.option("--gpus", type=float, default=0, show_default=True, help="GPUs of a replica, or the share of one.")
 @click.option("--down", is_flag=True, help="Take it down.")
 def command(  # noqa: PLR0917  # click's names

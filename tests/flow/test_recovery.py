@@ -365,6 +365,43 @@ async def test_a_database_that_is_away_delays_recovery(
     assert (await sqlite_store.call("acme", "call-1")).reason == "recovered"
 
 
+class Closed:
+    """A store that says nothing of unfinished calls while it is `closed`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.closed = False
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def unfinished(self) -> Any:
+        if self.closed:
+            self.refused += 1
+            raise StoreError("away")
+        return await self._store.unfinished()
+
+
+async def test_a_tape_that_is_found_while_the_database_is_away_is_found_again(
+    sqlite_store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever had a lock on it in vain gives it back."""
+    monkeypatch.setattr("bridge.recovery.LOOK_AGAIN_S", 0.01)
+    store = Closed(sqlite_store)
+    async with Process(store, folder) as new:  # type: ignore[arg-type]
+        async with Process(sqlite_store, folder) as old, old.hearing(conversation(6_100)):
+            await until(lambda: len(tapes(folder)) == 1)
+            await new.recovery.look()
+            recovering = asyncio.create_task(new.recovery.run())
+            store.closed = True
+        before = store.refused
+        await until(lambda: store.refused > before + 1)
+        store.closed = False
+        await recovering
+    assert (await sqlite_store.call("acme", "call-1")).reason == "recovered"
+
+
 async def test_a_call_that_was_drained_ends_so(sqlite_store: Store, folder: Path) -> None:
     """Its process meant to end it and ran out of time."""
     await cut_off(sqlite_store, folder, [*conversation(6_100), StreamStopped(reason="drained")])
@@ -400,7 +437,7 @@ async def test_a_call_without_a_tape_is_interrupted(sqlite_store: Store, folder:
 async def test_calls_of_a_server_that_lives_are_not_touched(sqlite_store: Store, folder: Path) -> None:
     """One drains while the next starts over the same store and folder: the call goes on and ends where it began."""
     async with Process(sqlite_store, folder) as old, old.hearing(conversation(3_300)):
-        await until(lambda: files(folder) == [".tape"])
+        await until(lambda: len(tapes(folder)) == 1)
         async with Process(sqlite_store, folder) as new:
             recovering = asyncio.create_task(new.recovery.run())
             await asyncio.sleep(0.2)
