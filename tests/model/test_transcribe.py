@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from bridge.bench.score import word_errors
 from bridge.cli import main
 from bridge.clock import SystemClock
 from bridge.model.stream import Leg
-from bridge.recognise.local import LocalEngine, open_engine
+from bridge.recognise.local import LocalEngine
 from bridge.recordings.file import look
 from bridge.recordings.transcribe import TranscribeOptions, Transcript, transcribe
-from bridge.settings import load
 
 pytestmark = pytest.mark.model
 
@@ -27,18 +25,14 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "audio"
 MOST_WRONG = 0.06
 ANY_LANGUAGE = TranscribeOptions()
 
-
-@pytest.fixture
-async def engine() -> AsyncIterator[LocalEngine]:
-    opened = open_engine(load(), SystemClock())
-    yield opened
-    await opened.close()
+with_one_engine = pytest.mark.asyncio(loop_scope="session")
 
 
 def words_of(transcript: Transcript, leg: Leg) -> str:
     return " ".join(segment.text for segment in transcript.segments if segment.leg == leg)
 
 
+@with_one_engine
 @pytest.mark.parametrize("name", ["two-party", "crosstalk", "questions"])
 async def test_both_parties_are_understood(engine: LocalEngine, name: str) -> None:
     """Each leg has its own words, in its own time, and its language was found out."""
@@ -59,6 +53,7 @@ async def test_both_parties_are_understood(engine: LocalEngine, name: str) -> No
         assert inside, f"{segment.text!r} at {segment.start_ms}, where nobody of {begins} speaks"
 
 
+@with_one_engine
 @pytest.mark.parametrize("name", ["hold-music", "silence", "tones"])
 async def test_what_is_no_speech_has_no_text(engine: LocalEngine, name: str) -> None:
     """Music, silence and signals are passed over."""
@@ -66,6 +61,7 @@ async def test_what_is_no_speech_has_no_text(engine: LocalEngine, name: str) -> 
     assert transcript.segments == ()
 
 
+@with_one_engine
 async def test_one_window_at_a_time_says_the_same(engine: LocalEngine) -> None:
     """What is decoded side by side does not rub off."""
     recording = look(FIXTURES / "questions.wav")
