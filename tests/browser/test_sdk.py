@@ -252,7 +252,12 @@ def _done(job: dict[str, Any]) -> dict[str, Any] | None:
 )
 def test_what_goes_wrong_has_a_code(page: Browser, shop: Customer, broken: str, action: str, code: str) -> None:
     """And words for people; the microphone is given back."""
-    page.expected_complaints = ["401", "404", "closed before the connection is established"]
+    page.expected_complaints = [
+        "401",
+        "HTTP Authentication failed",
+        "404",
+        "closed before the connection is established",
+    ]
     script = f"""const heard = [];
       const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
       navigator.mediaDevices.getUserMedia = async (wanted) => {{ heard.push(await ask(wanted)); return heard.at(-1); }};

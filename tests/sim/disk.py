@@ -31,8 +31,8 @@ class Disk:
         """How much of the write that is cut reaches the file."""
         self._next = 1_000_000
         self._open: dict[int, tuple[int, Path]] = {}
-        self._synced: dict[int, bytes] = {}
-        """What the disk itself has, by inode."""
+        self._synced: dict[int, int | bytes] = {}
+        """What the disk itself has, by inode: so much of a file that only grows, or all of one that does not."""
         for name in SYNC_NAMES:
             setattr(self, name, getattr(os, name))
 
@@ -71,7 +71,9 @@ class Disk:
     def fdatasync(self, handle: int) -> None:
         real, _ = self._real(handle)
         self._may_refuse()
-        self._synced[self._inode(real)] = Path(f"/proc/self/fd/{real}").read_bytes()
+        file = Path(f"/proc/self/fd/{real}")
+        rewritten = file.readlink().suffix == ".redo"
+        self._synced[self._inode(real)] = file.read_bytes() if rewritten else os.fstat(real).st_size
 
     def fsync(self, handle: int) -> None:
         self._real(handle)
@@ -122,12 +124,15 @@ class Disk:
         self._open.clear()
         if power:
             for path in self.folder.iterdir():
-                if path.suffix in {".tape", ".new", ".redo"}:
-                    path.write_bytes(self._synced.get(path.stat().st_ino, b""))
+                synced = self._synced.get(path.stat().st_ino, 0)
+                if isinstance(synced, bytes):
+                    path.write_bytes(synced)
+                elif path.suffix in {".tape", ".new", ".redo"} and path.stat().st_size > synced:
+                    os.truncate(path, synced)
 
     def is_synced(self, path: Path) -> bool:
         """Whether the power may fail and leave all of a file."""
-        return self._synced.get(path.stat().st_ino) == path.read_bytes()
+        return self._synced.get(path.stat().st_ino, 0) == path.stat().st_size
 
     def handles(self) -> list[str]:
         return [path.name for _, path in self._open.values()]
