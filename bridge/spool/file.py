@@ -12,9 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -22,7 +20,7 @@ from bridge.errors import SpoolError
 from bridge.model.call_key import CallKey
 from bridge.model.stream import StreamStarted
 from bridge.spool.kept import BEING_MADE, DAMAGED, UNFINISHED, kept_name
-from bridge.spool.locks import in_use, lock, sync_folder
+from bridge.spool.locks import in_use, lock, sync_folder, synced
 from bridge.spool.reading import is_stub, read_header
 from bridge.spool.record import Header, opening
 from bridge.spool.redo import forget_log, log_of, redo
@@ -71,7 +69,7 @@ class TapeFile:
     def finish(self, *, keep: bool) -> None:
         """The call is told and settled. Raises nothing."""
         if keep:
-            _guarded(os.fdatasync, self._handle)
+            synced(os.fdatasync, self._handle)
         _put_away(self._path, self._key, keep=keep)
         self.close()
 
@@ -118,7 +116,7 @@ def left_in(folder: Path, *, keep: bool) -> tuple[list[LeftTape], bool]:
     found = (_left(path, keep=keep) for path in tapes)
     left = [one for one in found if one is not None]
     if left:
-        _guarded(sync_folder, folder)
+        synced(sync_folder, folder)
     return left, not refused
 
 
@@ -138,16 +136,8 @@ def _left(path: Path, *, keep: bool) -> LeftTape | None:
         path.rename(path.with_suffix(DAMAGED))
         os.close(handle)
         return None
-    _guarded(os.fdatasync, handle)
+    synced(os.fdatasync, handle)
     return LeftTape(header, path, handle, keep=keep)
-
-
-def _guarded(sync: Callable[[Any], None], what: Path | int) -> None:
-    """A disk that cannot be written may still be read."""
-    try:
-        sync(what)
-    except OSError as error:
-        log.warning("what was left behind could not be synced", reason=error.strerror)
 
 
 def _put_away(path: Path, key: CallKey, *, keep: bool) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 
 def lock(path: Path) -> int | None:
@@ -36,3 +42,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def synced(sync: Callable[[Any], None], what: Path | int) -> bool:
+    """Whether `sync` did it. A disk that cannot be written may still be read."""
+    try:
+        sync(what)
+    except OSError as error:
+        log.warning("what was left behind could not be synced", reason=error.strerror)
+        return False
+    return True

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from bridge.spool.kept import BEING_MADE, DAMAGED, UNFINISHED
-from bridge.spool.locks import lock, sync_folder
+from bridge.spool.locks import lock, sync_folder, synced
 from bridge.spool.reading import NOT_OURS, next_payload
 from bridge.spool.record import block
 
@@ -139,21 +139,12 @@ def _apply(path: Path) -> bool:
                 continue  # gone, damaged before it, or there
             if os.pwrite(tape, data, offset) < len(data):
                 raise OSError("no space left for all of a write")
-        synced = [_synced(tape) for tape in tapes.values() if tape is not None]
-        return all(synced)
+        done = [synced(os.fdatasync, tape) for tape in tapes.values() if tape is not None]
+        return all(done)
     finally:
         for tape in tapes.values():
             if tape is not None:
                 os.close(tape)
-
-
-def _synced(tape: int) -> bool:
-    try:
-        os.fdatasync(tape)
-    except OSError as error:
-        log.warning("what was left behind could not be synced", reason=error.strerror)
-        return False
-    return True
 
 
 def _opened(tape: Path) -> int | None:

@@ -74,7 +74,8 @@ class Spool:
         ]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._here: Presence | None = None
-        self._found_all = True
+        self.found_all = True
+        """Whether the last look found all that was left: a disk that cannot be written may keep a tape from us."""
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -122,17 +123,12 @@ class Spool:
 
     def left_behind(self) -> list[LeftTape]:
         """Calls whose process has gone, oldest first, each locked now for this one. For a thread."""
-        left, self._found_all = left_in(self._folder, keep=self._keep)
+        left, self.found_all = left_in(self._folder, keep=self._keep)
         return left
 
     def alone(self) -> bool:
         """Whether no other server has this folder. For a thread."""
         return self._here is None or self._here.alone()
-
-    @property
-    def found_all(self) -> bool:
-        """Whether the last look found all that was left: a disk that cannot be written may keep a tape from us."""
-        return self._found_all
 
     def check(self) -> None:
         """For readiness, in a thread. Raises SpoolError, CapacityError."""

@@ -27,7 +27,7 @@ def main() -> None:
     logs.setup(settings)
     if (lease_s := given.lease) is not None:
         node.LEASE_S, node.BEAT_S, recovery.LOOK_AT_OTHERS_S = lease_s, lease_s / 5, lease_s / 5  # type: ignore[misc]  # Final
-    call.Segmenter = tone_segmenter  # type: ignore[misc, assignment]
+    call.Segmenter = tone_segmenter  # type: ignore[misc, assignment]  # a test's stand-in for the class
     engine = ToneEngine() if settings.engine == "local" else None
     asyncio.run(app.serve(settings, SystemClock(), ready=_ready, engine=engine))
 
