@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,12 +25,14 @@ READERS: Final = 4
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long a writer waits for one of another process."""
 
+AGAIN_S: Final = 0.01
+"""After this long we look again, where SQLite itself does not wait."""
+
 MERGED_AT_ONCE: Final = 200
 """Pages of the word index in one transaction: calls in progress wait for it."""
 
 PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
-    "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
     "PRAGMA synchronous = FULL",  # what was committed survives a power cut
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # what was deleted is overwritten; not every build does so by itself
@@ -126,10 +130,27 @@ def _make_file(path: Path) -> None:
         raise SetupError(f"cannot open the database {path}: {error.strerror}") from error
 
 
-def _connected(connection: Any, _record: Any) -> None:
+def _connected(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
     for pragma in PRAGMAS:
         connection.execute(pragma)
+    _log_ahead(connection)
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Readers and the writer do not wait for each other then. Who turns a new file to it while others do is refused at
+    once, whatever `busy_timeout` says, so that we wait ourselves.
+    """
+    give_up_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def _without_foreign_keys(connection: Any, _record: Any) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -18,10 +19,12 @@ from sqlalchemy import Connection, text
 
 from bridge.errors import SetupError, StoreError
 from bridge.model.records import CallFilter, DeliveryFilter
+from bridge.spool.presence import Presence
 from bridge.store.address import database_at
 from bridge.store.cipher import Cipher
 from bridge.store.migrate import upgrade
 from bridge.store.sql import open_store
+from bridge.store.sqlite import SqliteDatabase
 from bridge.store.tables import metadata
 from tests.clock import VirtualClock
 from tests.contract.builders import an_endpoint
@@ -59,8 +62,8 @@ async def test_processes_that_start_at_once(database_url: str, clock: VirtualClo
         subprocess.Popen([sys.executable, "-W", "error", "-c", OPEN, database_url], stderr=subprocess.PIPE)  # noqa: ASYNC220, S603
         for _ in range(4)
     ]
-    for process in starting:
-        _, errors = await asyncio.to_thread(process.communicate)
+    said = [await asyncio.to_thread(process.communicate) for process in starting]
+    for process, (_, errors) in zip(starting, said, strict=True):
         assert process.returncode == 0, errors.decode()
     store = await open_store(database_url, Cipher(["test key"]), clock)
     await store.append(Story().tell(started()))
@@ -194,6 +197,34 @@ async def test_sqlite_is_safe_and_private(tmp_path: Path, clock: VirtualClock) -
         return [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
 
     assert await in_database(f"sqlite:///{path}", settings) == ["wal", 2, 1, 10_000]
+
+
+async def test_who_makes_a_sqlite_file_together(tmp_path: Path) -> None:
+    """All at the same moment: SQLite refuses one of two that turn a new file to a write-ahead log."""
+    for attempt in range(40):
+        databases = [SqliteDatabase(tmp_path / f"{attempt}.db") for _ in range(4)]
+        start = threading.Barrier(len(databases))
+        found = await asyncio.gather(
+            *(asyncio.to_thread(_first_read, database, start) for database in databases), return_exceptions=True
+        )
+        for database in databases:
+            await database.close()
+        assert found == ["wal"] * len(databases)
+
+
+def _first_read(database: SqliteDatabase, start: threading.Barrier) -> object:
+    start.wait()
+    return asyncio.run(database.read(lambda connection: connection.execute(text("PRAGMA journal_mode")).scalar()))
+
+
+async def test_sqlite_in_the_spool_s_folder(tmp_path: Path, clock: VirtualClock) -> None:
+    """Which is locked as long as the server lives."""
+    presence = Presence(tmp_path)
+    async with asyncio.timeout(5):
+        store = await open_store(f"sqlite:///{tmp_path}/callbridge.db", Cipher(["test key"]), clock)
+        await store.ping()
+        await store.close()
+    presence.close()
 
 
 async def test_a_sqlite_writer_waits_for_another_process(tmp_path: Path, clock: VirtualClock) -> None:
