@@ -28,7 +28,7 @@ from bridge.recognise.growth import lateness, replicas_wanted
 from bridge.recognise.pace import is_busy, partial_interval_s
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.window import BRISK_BUCKETS_S, BUCKETS_S, PARTIAL_BUCKETS_S, window_s
-from bridge.recognise.workers import Encoded, Tell
+from bridge.recognise.workers import Encoded, Joining, Tell
 
 WORKERS: Final = 2
 """Cores of a replica."""
@@ -110,6 +110,8 @@ class Cores:
         self._encoding = Cost(encoding)
         self._decoding = Cost(decoding)
 
+    joins = False
+
     def plan(self, job: DecodeJob) -> Plan:
         buckets = BRISK_BUCKETS_S if job.brisk else BUCKETS_S
         return Plan(job, window_s(len(job.samples), PARTIAL_BUCKETS_S if job.urgency is Urgency.PARTIAL else buckets))
@@ -118,10 +120,10 @@ class Cores:
         await asyncio.sleep(self._encoding.predict([plan]))
         return Encoded(plan, None)
 
-    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell) -> None:
+    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell, _joining: Joining[Plan]) -> None:
         await asyncio.sleep(self._decoding.predict([encoded.plan for encoded in batch]))
-        for _ in batch:
-            tell(NOTHING)
+        for place in range(len(batch)):
+            tell(place, NOTHING)
 
     async def close(self) -> None: ...
 

@@ -15,7 +15,7 @@ import numpy as np
 from bridge.errors import EngineError
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.ports import Clock, Decoded, DecodedWord, DecodeJob, Urgency
-from bridge.recognise.workers import Encoded, Tell
+from bridge.recognise.workers import Encoded, Joining, Tell
 
 WINDOW: Final = 512
 """Samples of a segmenter's window, 32 ms; words and gaps are whole numbers of them."""
@@ -110,11 +110,12 @@ class ScriptedPlan:
 @dataclass(slots=True, kw_only=True)
 class ScriptedWorkers:
     """Fills `Workers`: encoding takes `encoding_s`, and each batch `seconds`; one with a job named in `failing` fails,
-    and so does what is named in `broken` while it is encoded.
+    and so does what is named in `broken` while it is encoded. What joins a batch is decoded behind it, all at once.
     """
 
     clock: Clock
     count: int = 1
+    joins: bool = False
     encoding_s: float = 0.0
     seconds: float = 1.0
     failing: set[str] = field(default_factory=set)
@@ -139,14 +140,18 @@ class ScriptedWorkers:
             raise self.error
         return Encoded(plan, None)
 
-    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell) -> None:
-        plans = [encoded.plan for encoded in batch]
-        self.batches.append(plans)
-        await self._take(self.seconds)
-        if self.failing & {plan.name for plan in plans}:
-            raise self.error
-        for plan in plans:
-            tell(said([DecodedWord(text=plan.name, start=0, end=1, probability=0.9)]))
+    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell, joining: Joining[ScriptedPlan]) -> None:
+        place, coming = 0, batch
+        while coming:
+            plans = [encoded.plan for encoded in coming]
+            self.batches.append(plans)
+            await self._take(self.seconds)
+            if self.failing & {plan.name for plan in plans}:
+                raise self.error
+            for plan in plans:
+                tell(place, said([DecodedWord(text=plan.name, start=0, end=1, probability=0.9)]))
+                place += 1
+            coming = joining.taken(is_last=True)
 
     async def _take(self, seconds: float) -> None:
         self.at_once += 1

@@ -69,7 +69,7 @@ async def engine(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
         await opened.close()
     tuning, model = opened.tuning, opened.model
     threads = f"{tuning.workers} × {tuning.threads} threads on {cores()} cores"
-    how = f"{model.compute_type} on {model.device}, {threads}"
+    how = f"{model.compute_type} on {model.device}, {model.decoder} decoder, {threads}"
     if decoded is None or not decoded.text:
         raise SetupError(f"{how}: speech gives no words; try other weights, or CALLBRIDGE_COMPUTE_TYPE=float32")
     if SAMPLE_SAYS not in decoded.text.casefold():

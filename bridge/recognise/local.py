@@ -23,8 +23,9 @@ CPU_BATCH: Final = 4
 GPU_BATCH: Final = 16
 
 CALL_S: Final = 1.6
-"""What a worker's capacity in calls is proportional to. Two workers that take 0.12 s for a rehearsed final
-were measured to hold 24 calls of people who speak sixty per cent of the time, nearly all finals within a second.
+"""What a worker's capacity in calls is proportional to. Two workers that take 0.17 s for a rehearsed final were
+measured to hold 24 calls of people who speak sixty per cent of the time, nearly all finals within a second: five more
+than follow from it, for machines that do something else besides.
 """
 REHEARSALS: Final = 4
 """The first warms the model up, and other work on the machine slows some of the others down: the fastest counts."""
@@ -65,7 +66,7 @@ def cores() -> int:
 def open_engine(
     settings: Settings, clock: Clock, progress: weights.Progress | None = None, *, on_cores: int | None = None
 ) -> LocalEngine:
-    """Find, check and load the weights. Blocks for about a second, much longer where they have to be joined first;
+    """Find, check and load the weights. Blocks for about two seconds, much longer where they have to be joined first;
     `progress` hears of the bytes; `on_cores` is how many to use where not all are ours. Raises SetupError that says
     what to do.
     """

@@ -9,8 +9,8 @@ from bridge.recognise.window import BRISK_BUCKETS_S, BUCKETS_S, LONGEST_S, TAIL_
 
 PARTIAL_S: Final = 0.8
 SLOWEST_PARTIAL_S: Final = 4.0
-STRETCH_FROM: Final = 0.6
-STOP_FROM: Final = 0.68
+STRETCH_FROM: Final = 0.55
+STOP_FROM: Final = 0.62
 
 BUSY_FROM: Final = 0.3
 

@@ -18,17 +18,28 @@ WANTED: Final = frozenset({"avx512f", "avx512cd", "avx512dq", "avx512bw", "avx51
 """What the kernels need, and VNNI: processors that have it do not slow down for wide registers as older ones did."""
 
 
+VNNI: Final = frozenset({"avx512_vnni", "avx_vnni"})
+
+
 def choose_kernels(cpuinfo: Path = CPUINFO) -> None:
     """Have CTranslate2 use its AVX-512 kernels where they pay; by itself it stops at AVX2. A choice in the environment
     stands, and nothing changes where there is no `cpuinfo`.
     """
+    if WANTED.issubset(_flags(cpuinfo)):
+        os.environ.setdefault(ISA, "AVX512")
+
+
+def has_vnni(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether products of 8-bit numbers are summed in 32 bits at once. Without, ONNX Runtime's may overflow."""
+    return not VNNI.isdisjoint(_flags(cpuinfo))
+
+
+def _flags(cpuinfo: Path) -> frozenset[str]:
     try:
         lines = cpuinfo.read_text("utf-8", errors="replace").splitlines()
     except OSError:
-        return
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    if WANTED.issubset(flags):
-        os.environ.setdefault(ISA, "AVX512")
+        return frozenset()
+    return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
 
 
 def kept_waiting_s(threads: Path = THREADS) -> float:

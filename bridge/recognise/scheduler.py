@@ -1,8 +1,9 @@
 """Who is decoded next: one queue for every call of the process, earliest need first, like windows together.
 
 Each job takes two steps, encoding and decoding, and after each step a worker takes whatever is most urgent then: nobody
-waits for more than one window or one batch. Finals and what may become one go first, then partials, then settling.
-Finals are never shed. Everything here runs on the event loop; the steps themselves are the workers' affair.
+waits for more than one window or one batch. What is encoded while no worker is free goes along with a decode that runs,
+where the decoder can do that. Finals and what may become one go first, then partials, then settling. Finals are never
+shed. Everything here runs on the event loop; the steps themselves are the workers' affair.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic
@@ -20,7 +20,7 @@ import structlog
 from bridge.errors import EngineError
 from bridge.ports import Clock, Decoded, DecodeJob, Urgency
 from bridge.recognise.cost import Cost, decoding
-from bridge.recognise.workers import Encoded, P, Workers
+from bridge.recognise.workers import Encoded, Joining, P, Workers
 
 log = structlog.get_logger()
 
@@ -44,6 +44,9 @@ MARGIN_S: Final = 0.05
 
 BACKLOG: Final = 2
 """So many jobs of one urgency a worker, and company goes before punctuality: it is what makes a queue shorter."""
+
+MOST_JOINING: Final = 8
+"""So many join one decode: it comes to an end."""
 
 SETTLE_BELOW: Final = 0.5
 """The load under which settling starts before its deadline."""
@@ -95,6 +98,24 @@ class _Waiting(Generic[P]):
         return self.plan.job.urgency is not Urgency.RECORDING
 
 
+@dataclass(slots=True, eq=False)
+class _Step(Generic[P]):
+    """What a worker does."""
+
+    untold: dict[int, _Waiting[P]]
+    """Jobs without an answer, by their place."""
+    joining: Joining[P]
+    count: int
+    """Jobs there were in all."""
+
+    def join(self, entry: _Waiting[P], encoded: Encoded[P]) -> bool:
+        """Whether a job is decoded along."""
+        if joins := self.joining.add(encoded):
+            self.untold[self.count] = entry
+            self.count += 1
+        return joins
+
+
 class Scheduler(Generic[P]):
     """Fills the `Engine` port over a set of workers.
 
@@ -109,6 +130,8 @@ class Scheduler(Generic[P]):
         self._max_batch = max_batch
         self._waiting: list[_Waiting[P]] = []
         self._running: set[asyncio.Task[None]] = set()
+        self._decoding: list[_Step[P]] = []
+        """What jobs may join."""
         self._long = 0
         """Workers busy with long steps."""
         self._order = itertools.count()
@@ -174,6 +197,7 @@ class Scheduler(Generic[P]):
             task = asyncio.create_task(self._run(batch))
             self._running.add(task)
             task.add_done_callback(self._ended)
+        self._join()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -190,6 +214,26 @@ class Scheduler(Generic[P]):
             self._waiting.remove(entry)
             self.stats.shed[Urgency.PARTIAL] += 1
             _resolve(entry.result, None)
+
+    def _join(self) -> None:
+        """What is encoded and has no worker goes along with a decode that runs, whose tokens then cost little more."""
+        if not self._workers.joins:
+            return
+        for entry in sorted(self._waiting, key=lambda entry: entry.rank):
+            if entry.encoded is None or entry.is_long:
+                continue
+            step = next((step for step in self._decoding if self._can_go_along(entry, step)), None)
+            if step is not None and step.join(entry, entry.encoded):
+                self._waiting.remove(entry)
+
+    def _can_go_along(self, entry: _Waiting[P], step: _Step[P]) -> bool:
+        riding = [*step.untold.values()]
+        windows = [one.plan.window_s for one in (*riding, entry)]
+        return (
+            0 < len(riding) < self._max_batch
+            and (any(one.is_long for one in riding) or max(windows) - min(windows) <= JOIN_S)
+            and not any(one.plan.job.careful or one.tries for one in (*riding, entry))
+        )
 
     def _next_batch(self) -> list[_Waiting[P]]:
         """The most urgent job that may begin, to be encoded, or to be decoded with its like.
@@ -208,7 +252,7 @@ class Scheduler(Generic[P]):
                 self._wake_at(start_by)
             else:
                 like = self._like(first, ready)
-                company = self._company(like, ready)
+                company = None if self._workers.joins else self._company(like, ready)
                 return like if company is None else [company]
         return []
 
@@ -277,41 +321,48 @@ class Scheduler(Generic[P]):
         began = self._clock.monotonic()
         if batch[0].is_live:
             self._load.began()
-        untold = deque(batch)
+        step = _Step(dict(enumerate(batch)), Joining(MOST_JOINING), len(batch))
         try:
-            await self._step(untold)
+            await self._do(step)
         except EngineError as error:
-            self._failed(untold, error)
+            self._failed(step.untold.values(), error)
         except Exception as error:  # workers that are gone: callers must hear of it all the same
             log.exception("workers failed")
-            self._failed(untold, EngineError(f"the workers failed: {error}"))
+            self._failed(step.untold.values(), EngineError(f"the workers failed: {error}"))
         finally:
             self._long -= batch[0].is_long
             if batch[0].is_live:
                 self._load.ended()
             self.stats.busy_s += self._clock.monotonic() - began
 
-    def _step(self, untold: deque[_Waiting[P]]) -> Coroutine[Any, Any, None]:
+    def _do(self, step: _Step[P]) -> Coroutine[Any, Any, None]:
         """What is left of `untold` when this raises has no answer."""
-        encoded = [entry.encoded for entry in untold if entry.encoded is not None]
-        return self._decode(untold, encoded) if encoded else self._encode(untold)
+        encoded = [entry.encoded for entry in step.untold.values() if entry.encoded is not None]
+        return self._decode(step, encoded) if encoded else self._encode(step)
 
-    async def _encode(self, untold: deque[_Waiting[P]]) -> None:
-        plan = untold[0].plan
+    async def _encode(self, step: _Step[P]) -> None:
+        plan = step.untold[0].plan
         self.stats.windows[plan.window_s] = self.stats.windows.get(plan.window_s, 0) + 1
         encoded = await self._workers.encode(plan)
-        entry = untold.popleft()
+        entry = step.untold.pop(0)
         entry.encoded = encoded
         self._wait_on(entry)
 
-    async def _decode(self, untold: deque[_Waiting[P]], encoded: Sequence[Encoded[P]]) -> None:
+    async def _decode(self, step: _Step[P], encoded: Sequence[Encoded[P]]) -> None:
         """Answer each as soon as it can be."""
-        began, plans = self._clock.monotonic(), [entry.plan for entry in untold]
-        self.stats.batches[len(plans)] = self.stats.batches.get(len(plans), 0) + 1
-        await self._workers.decode(encoded, lambda decoded: self._answer(untold.popleft(), decoded))
-        self._cost.learn(plans, self._clock.monotonic() - began)
-        if untold:
-            raise EngineError(f"{len(untold)} of {len(plans)} jobs came back without an answer")
+        began, plans = self._clock.monotonic(), [one.plan for one in encoded]
+        self._decoding.append(step)
+        try:
+            await self._workers.decode(
+                encoded, lambda place, decoded: self._answer(step.untold.pop(place), decoded), step.joining
+            )
+        finally:
+            self._decoding.remove(step)
+            self.stats.batches[step.count] = self.stats.batches.get(step.count, 0) + 1
+        if step.count == len(plans):
+            self._cost.learn(plans, self._clock.monotonic() - began)
+        if step.untold:
+            raise EngineError(f"{len(step.untold)} of {step.count} jobs came back without an answer")
 
     def _wait_on(self, entry: _Waiting[P]) -> None:
         """Between two steps, unless it has been taken back, or nothing begins any more."""

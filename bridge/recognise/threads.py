@@ -13,7 +13,7 @@ from bridge.ports import Decoded, DecodeJob
 from bridge.recognise.heap import give_back_heap
 from bridge.recognise.whisper import Plan, Whisper
 from bridge.recognise.worker import Worker
-from bridge.recognise.workers import Encoded, Tell
+from bridge.recognise.workers import Encoded, Joining, Tell
 
 log = structlog.get_logger()
 
@@ -44,6 +44,10 @@ class ThreadWorkers:
         return max(1, self._count)
 
     @property
+    def joins(self) -> bool:
+        return self._model.joins
+
+    @property
     def model(self) -> Whisper:
         return self._model
 
@@ -60,16 +64,16 @@ class ThreadWorkers:
     async def encode(self, plan: Plan) -> Encoded[Plan]:
         return await self._do(lambda: self._model.encode(plan))
 
-    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell) -> None:
+    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell, joining: Joining[Plan]) -> None:
         loop, is_awaited = asyncio.get_running_loop(), True
 
-        def hear(decoded: Decoded) -> None:
+        def hear(index: int, decoded: Decoded) -> None:
             if is_awaited:
-                tell(decoded)
+                tell(index, decoded)
 
         def work() -> None:
-            for decoded in self._model.decode(batch):
-                loop.call_soon_threadsafe(hear, decoded)
+            for index, decoded in self._model.decode(batch, joining.taken):
+                loop.call_soon_threadsafe(hear, index, decoded)
 
         try:
             await self._do(work)

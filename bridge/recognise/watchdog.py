@@ -12,7 +12,7 @@ import structlog
 from bridge.errors import EngineError
 from bridge.ports import Clock, DecodeJob
 from bridge.recognise.cost import Cost, decoding, encoding
-from bridge.recognise.workers import Encoded, P, Tell, Workers
+from bridge.recognise.workers import Encoded, Joining, P, Tell, Workers
 
 log = structlog.get_logger()
 
@@ -47,15 +47,19 @@ class Watched(Generic[P]):
     def count(self) -> int:
         return self._workers.count
 
+    @property
+    def joins(self) -> bool:
+        return self._workers.joins
+
     def plan(self, job: DecodeJob) -> P:
         return self._workers.plan(job)
 
     async def encode(self, plan: P) -> Encoded[P]:
         return await self._in_time(self._workers.encode(plan), self._encoding, [plan])
 
-    async def decode(self, batch: Sequence[Encoded[P]], tell: Tell) -> None:
+    async def decode(self, batch: Sequence[Encoded[P]], tell: Tell, joining: Joining[P]) -> None:
         plans = [encoded.plan for encoded in batch]
-        await self._in_time(self._workers.decode(batch, tell), self._decoding, plans)
+        await self._in_time(self._workers.decode(batch, tell, joining), self._decoding, plans)
 
     async def _in_time(self, step: Coroutine[Any, Any, T], cost: Cost, plans: Sequence[P]) -> T:
         limit_s = PATIENCE_S + TIMES_AS_LONG * cost.predict(plans)

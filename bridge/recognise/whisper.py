@@ -1,19 +1,21 @@
-"""Whisper on CTranslate2, driven directly: windows sized to the speech, encoded one by one, decoded together.
+"""Whisper, driven directly: windows sized to the speech, encoded one by one by CTranslate2, decoded together.
 
-The only file that knows the model. Everything here blocks and belongs in a worker thread.
+What a job asks of the model, and what the tokens that it gives mean. Everything here blocks and belongs in a worker
+thread.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import ctranslate2
 import numpy as np
+import structlog
 import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
@@ -21,7 +23,10 @@ from faster_whisper.tokenizer import Tokenizer
 from bridge.errors import EngineError, SetupError
 from bridge.model.frame import SAMPLE_RATE, Samples
 from bridge.ports import Decoded, DecodedWord, DecodeJob, Urgency
-from bridge.recognise.processor import choose_kernels
+from bridge.recognise.decoders import Decoder, Said, Text, nobody
+from bridge.recognise.library_decoder import TEXT_CONTEXT, LibraryDecoder
+from bridge.recognise.packed_decoder import PackedDecoder
+from bridge.recognise.processor import choose_kernels, has_vnni
 from bridge.recognise.window import (
     BRISK_BUCKETS_S,
     BUCKETS_S,
@@ -35,17 +40,15 @@ from bridge.recognise.window import (
 )
 from bridge.recognise.workers import Encoded
 
+log = structlog.get_logger()
+
 FRAMES_PER_S: Final = 100
 """Log-mel frames a second; the encoder gives one state for two of them."""
 
 SAMPLES_PER_STATE: Final = 2 * SAMPLE_RATE // FRAMES_PER_S
 
-TEXT_CONTEXT: Final = 448
-"""Tokens of prompt and text together (Radford et al. 2022)."""
-
 MAX_TOKENS: Final = TEXT_CONTEXT // 2
 """What one window may say."""
-
 
 LONG_RUN: Final = 5
 
@@ -60,7 +63,7 @@ LEADING: Final = " .,;:!?…"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a job will ask of the model; jobs with as many `previous` tokens can be decoded together."""
+    """What a job will ask of the model."""
 
     job: DecodeJob
     window_s: int
@@ -77,16 +80,17 @@ class Plan:
         return len(self.previous)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Raw:
-    """One decode before it is read: new tokens and how sure the model was."""
+    """One decode before it is read."""
 
+    said: Said
     tokens: list[int]
+    """As far as they count."""
     language: str
     language_probability: float
-    average_log_probability: float
-    no_speech_probability: float
-    encoded: Any
+    states: int
+    """Of its window."""
     retried: bool = False
 
 
@@ -115,6 +119,11 @@ class Whisper:
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
         self._tokenizers: dict[str, Tokenizer] = {}
         self._start = self._tokenizer("en")
+        self.decoders: dict[str, Decoder] = {"library": LibraryDecoder(self._model, end_of_text=self._start.eot)}
+        if packed := self._pack(folder, threads):
+            self.decoders["packed"] = packed
+        self.decoder = "packed" if packed else "library"
+        """Which one follows a single hypothesis."""
 
     @staticmethod
     def device_for(wanted: str) -> str:
@@ -122,6 +131,16 @@ class Whisper:
         if wanted != "auto":
             return wanted
         return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+
+    def _pack(self, folder: Path, threads: int) -> PackedDecoder | None:
+        """Our own decoder, where it is the quicker one."""
+        if self.compute_type != "int8" or self.device != "cpu" or not has_vnni():
+            return None
+        try:
+            return PackedDecoder(folder, self._texts, threads=threads)
+        except SetupError as error:
+            log.warning("CTranslate2 decodes these weights, which takes longer", reason=str(error))
+            return None
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -138,13 +157,9 @@ class Whisper:
         noise = np.random.default_rng(0).normal(0, 0.01, 4 * SAMPLE_RATE).astype(np.float32)
         plan = self.plan(DecodeJob(samples=noise, urgency=Urgency.FINAL, deadline=0, language="en"))
         began = clock()
-        self._model.generate(
-            self._states(plan),
-            [self._prompt(plan, "en")],
-            beam_size=1,
-            max_length=2 * REHEARSED_TOKENS,
-            suppress_tokens=[-1, self._start.eot],
-        )
+        text = replace(self._text(Encoded(plan, self._states(plan)), "en"), cap=REHEARSED_TOKENS, endless=True)
+        [(_, said)] = self._decoder(plan).decode([text])
+        said.times(REHEARSED_TOKENS, text.states.shape[1])
         return clock() - began
 
     def plan(self, job: DecodeJob) -> Plan:
@@ -154,7 +169,7 @@ class Whisper:
         if len(job.samples) > FULL_WINDOW_S * SAMPLE_RATE:
             raise EngineError(f"{len(job.samples) / SAMPLE_RATE:.1f} s of speech do not fit one window")
         texts = self._tokenizer(job.language or "en")
-        prefix = tuple(texts.encode(" " + job.prefix_text.strip())) if job.prefix_text.strip() else ()
+        prefix = texts.encode(" " + job.prefix_text.strip()) if job.prefix_text.strip() else []
         previous = self._previous(texts, job)
         partial = job.urgency is Urgency.PARTIAL
         buckets = PARTIAL_BUCKETS_S if partial else BRISK_BUCKETS_S if job.brisk else BUCKETS_S
@@ -163,7 +178,7 @@ class Whisper:
             job=job,
             window_s=FULL_WINDOW_S if job.careful else window_s(len(job.samples), buckets),
             previous=previous,
-            prefix=prefix[-MAX_TOKENS // 2 :],
+            prefix=tuple(token for token in prefix if token < texts.eot)[-MAX_TOKENS // 2 :],
             cap=min(token_cap(new, partial=partial), MAX_TOKENS),
             hurried=hurried(new),
             beam=CAREFUL_BEAM if job.careful else 1,
@@ -176,23 +191,37 @@ class Whisper:
         except Exception as error:
             raise EngineError(f"the model failed: {error}") from error
 
-    def decode(self, batch: Sequence[Encoded[Plan]]) -> Iterator[Decoded]:
-        """The second step of jobs with as many previous tokens: what they say in their order, each as soon as its words
-        have their times. Raises EngineError, whatever it was that failed.
+    @property
+    def joins(self) -> bool:
+        """Whether jobs can join a decode that runs."""
+        return self.decoders[self.decoder].joins
+
+    def decode(
+        self, batch: Sequence[Encoded[Plan]], more: Callable[[bool], Sequence[Encoded[Plan]]] = nobody
+    ) -> Iterator[tuple[int, Decoded]]:
+        """The second step of jobs that can be decoded together: what each says, with its place in `batch` or behind it,
+        as soon as it is known. `more` join them (see `More`). Raises EngineError, whatever it was that failed.
         """
         try:
-            for encoded, raw in zip(batch, self._generate(batch), strict=True):
-                yield self._read(encoded.plan, self._guarded(encoded.plan, raw))
+            ran_away = []
+            for place, plan, raw in self._generate(batch, more):
+                kept = self._without_loop(plan, raw)
+                if kept is None:
+                    ran_away.append((place, plan, raw))
+                else:
+                    yield place, self._read(plan, kept)
+            for place, plan, raw in ran_away:  # last, as nobody else should wait for it
+                yield place, self._read(plan, self._again(plan, raw))
         except Exception as error:
             raise EngineError(f"the model failed: {error}") from error
 
-    def _guarded(self, plan: Plan, raw: _Raw) -> _Raw:
-        """Without its loop; decoded again where it ran away without one."""
+    def _without_loop(self, plan: Plan, raw: _Raw) -> _Raw | None:
+        """None where it ran away without a loop, which one that is no partial must be decoded again for."""
         if len(raw.tokens) < plan.hurried:
             return raw
-        whole, raw.tokens = raw.tokens, without_loop(raw.tokens)
-        ran_away = len(whole) >= plan.cap and len(raw.tokens) == len(whole)
-        return self._again(plan, raw) if ran_away and plan.job.urgency is not Urgency.PARTIAL else raw
+        short = replace(raw, tokens=without_loop(raw.tokens))
+        ran_away = len(raw.tokens) >= plan.cap and len(short.tokens) == len(raw.tokens)
+        return None if ran_away and plan.job.urgency is not Urgency.PARTIAL else short
 
     def _previous(self, texts: Tokenizer, job: DecodeJob) -> tuple[int, ...]:
         """Keywords, always, and as much of what was said last as the number of tokens leaves room for."""
@@ -218,115 +247,96 @@ class Whisper:
         mel = self._features(padded, padding=0)[:, : plan.window_s * FRAMES_PER_S]
         return self._model.encode(_view(np.ascontiguousarray(mel[np.newaxis])), to_cpu=self.device == "cuda")
 
-    def _language(self, plan: Plan, encoded: Any) -> tuple[str, float]:
+    def _decoder(self, plan: Plan) -> Decoder:
+        return self.decoders[self.decoder if plan.beam == 1 else "library"]
+
+    def _language(self, plan: Plan, states: Any) -> tuple[str, float]:
         if plan.job.language is not None or not self.multilingual:
             return plan.job.language or "en", 1.0
-        token, probability = self._model.detect_language(encoded)[0][0]
-        return token[2:-2], probability
+        return self._decoder(plan).language(states)
 
-    def _generate(self, batch: Sequence[Encoded[Plan]]) -> list[_Raw]:
-        plans, encoded = [one.plan for one in batch], [one.states for one in batch]
-        languages = [self._language(plan, states) for plan, states in zip(plans, encoded, strict=True)]
-        prompts = [self._prompt(plan, language) for plan, (language, _) in zip(plans, languages, strict=True)]
-        longest = max(len(prompt) for prompt in prompts)
-        together = encoded[0] if len(encoded) == 1 else _together(encoded)
-        results = self._model.generate(
-            together,
-            prompts,
-            beam_size=plans[0].beam,
-            max_length=_max_length(longest, max(len(plan.prefix) for plan in plans), max(plan.cap for plan in plans)),
-            return_scores=True,
-            return_no_speech_prob=True,
-        )
-        raws = []
-        for plan, (language, probability), states, result in zip(plans, languages, encoded, results, strict=True):
-            tokens = list(result.sequences_ids[0])
-            if tuple(tokens[: len(plan.prefix)]) == plan.prefix:
-                tokens = tokens[len(plan.prefix) :]
-            raws.append(
-                _Raw(
-                    tokens=tokens,
-                    language=language,
-                    language_probability=probability,
-                    average_log_probability=result.scores[0],
-                    no_speech_probability=result.no_speech_prob,
-                    encoded=states,
-                )
+    def _generate(
+        self, batch: Sequence[Encoded[Plan]], more: Callable[[bool], Sequence[Encoded[Plan]]] = nobody
+    ) -> Iterator[tuple[int, Plan, _Raw]]:
+        jobs: list[tuple[Encoded[Plan], str, float]] = []
+
+        def texts(coming: Sequence[Encoded[Plan]]) -> list[Text]:
+            new = [(encoded, *self._language(encoded.plan, encoded.states)) for encoded in coming]
+            jobs.extend(new)
+            return [self._text(encoded, language) for encoded, language, _ in new]
+
+        for place, said in self._decoder(batch[0].plan).decode(texts(batch), lambda is_last: texts(more(is_last))):
+            encoded, language, probability = jobs[place]
+            raw = _Raw(
+                said=said,
+                tokens=said.tokens,
+                language=language,
+                language_probability=probability,
+                states=encoded.states.shape[1],
             )
-        return raws
+            yield place, encoded.plan, raw
 
-    def _prompt(self, plan: Plan, language: str) -> list[int]:
-        texts = self._tokenizer(language)
-        before = [texts.sot_prev, *plan.previous] if plan.previous else []
-        return [*before, *texts.sot_sequence, texts.no_timestamps, *plan.prefix]
+    def _text(self, encoded: Encoded[Plan], language: str) -> Text:
+        plan, texts = encoded.plan, self._tokenizer(language)
+        before = (texts.sot_prev, *plan.previous) if plan.previous else ()
+        return Text(
+            states=encoded.states,
+            prompt=(*before, *texts.sot_sequence, texts.no_timestamps, *plan.prefix),
+            start=len(before),
+            forced=len(plan.prefix),
+            cap=plan.cap,
+            beam=plan.beam,
+        )
 
     def _again(self, plan: Plan, first: _Raw) -> _Raw:
         """The decode ran away: once more with the full window and nothing said before; the better of the two counts."""
         bare = replace(plan, window_s=FULL_WINDOW_S, previous=())
-        [second] = self._generate([Encoded(bare, self._states(bare))])
+        [(_, _, second)] = self._generate([Encoded(bare, self._states(bare))])
         best = second if len(second.tokens) < len(first.tokens) else first
-        best.retried = True
-        best.tokens = without_loop(best.tokens)
-        return best
+        return replace(best, retried=True, tokens=without_loop(best.tokens))
 
     def _read(self, plan: Plan, raw: _Raw) -> Decoded:
         texts = self._tokenizer(raw.language)
-        text = texts.decode([token for token in raw.tokens if token < texts.eot]).strip().lstrip(LEADING)
+        text = texts.decode(raw.tokens).strip().lstrip(LEADING)
         words = () if not text else self._words(plan, raw, texts) if plan.job.want_words else _spread(plan, raw, texts)
         return Decoded(
             text=text,
             language=raw.language,
             language_probability=raw.language_probability,
-            average_log_probability=raw.average_log_probability,
-            no_speech_probability=raw.no_speech_probability,
+            average_log_probability=raw.said.average_log_probability,
+            no_speech_probability=raw.said.no_speech_probability,
             words=words,
             retried=raw.retried,
         )
 
     def _words(self, plan: Plan, raw: _Raw, texts: Tokenizer) -> tuple[DecodedWord, ...]:
-        """Word times from the cross-attention (faster-whisper's way, `find_alignment`), for the new words alone."""
-        tokens = [token for token in (*plan.prefix, *raw.tokens) if token < texts.eot]
-        [found] = self._model.align(
-            raw.encoded,
-            texts.sot_sequence,
-            [tokens],
-            min(math.ceil(len(plan.job.samples) * FRAMES_PER_S / SAMPLE_RATE), raw.encoded.shape[1] * 2),
-        )
-        words, word_tokens = texts.split_to_word_tokens([*tokens, texts.eot])
+        """The new words with their own times."""
+        states = min(math.ceil(len(plan.job.samples) / SAMPLES_PER_STATE), raw.states)
+        at, probabilities = raw.said.times(len(raw.tokens), states)
+        words, word_tokens = texts.split_to_word_tokens([*plan.prefix, *raw.tokens, texts.eot])
         ends = np.cumsum([len(part) for part in word_tokens])[:-1]
         starts = np.concatenate([[0], ends[:-1]])
-        path = np.array(found.alignments)
-        jumps = np.diff(path[:, 0], prepend=-1).astype(bool)
-        at = path[jumps, 1]
-        known = len([token for token in plan.prefix if token < texts.eot])
         return _whole_words(
             DecodedWord(
                 text=word,
                 start=int(at[min(first, len(at) - 1)]) * SAMPLES_PER_STATE,
                 end=int(at[min(last, len(at) - 1)]) * SAMPLES_PER_STATE,
-                probability=float(np.mean(found.text_token_probs[first:last])),
+                probability=float(np.mean(probabilities[first:last])),
             )
             for word, first, last in zip(words[:-1], starts, ends, strict=True)
-            if first >= known
+            if first >= len(plan.prefix)
         )
 
 
 def _spread(plan: Plan, raw: _Raw, texts: Tokenizer) -> tuple[DecodedWord, ...]:
     """Words without their own times: spread evenly over the job's samples, all as sure as the whole."""
-    words, _ = texts.split_to_word_tokens([token for token in raw.tokens if token < texts.eot])
-    sure = math.exp(raw.average_log_probability)
+    words, _ = texts.split_to_word_tokens(raw.tokens)
+    sure = math.exp(raw.said.average_log_probability)
     edges = np.linspace(0, len(plan.job.samples), len(words) + 1).astype(int)
     return _whole_words(
         DecodedWord(text=word, start=int(start), end=int(end), probability=sure)
         for word, start, end in zip(words, edges, edges[1:], strict=False)
     )
-
-
-def _max_length(prompt: int, prefix: int, tokens: int) -> int:
-    """What CTranslate2 must be told to give `tokens` behind a prompt that ends with a forced prefix: it counts the
-    prefix and what follows against half of `max_length`, and the prompt against the whole of it.
-    """
-    return min(max(2 * (prefix + tokens), prompt + tokens), TEXT_CONTEXT)
 
 
 def _whole_words(pieces: Iterable[DecodedWord]) -> tuple[DecodedWord, ...]:
@@ -354,13 +364,6 @@ def without_loop(tokens: list[int]) -> list[int]:
             if all(tokens[start + k * length : start + (k + 1) * length] == run for k in range(1, times)):
                 return tokens[: start + length]
     return tokens
-
-
-def _together(encoded: Sequence[Any]) -> Any:
-    """Encoder states of several windows as one batch. Shorter windows last on in their last state, which is quiet."""
-    states = [np.array(one) for one in encoded]
-    longest = max(one.shape[1] for one in states)
-    return _view(np.concatenate([np.pad(one, ((0, 0), (0, longest - one.shape[1]), (0, 0)), "edge") for one in states]))
 
 
 def _view(array: Any) -> Any:

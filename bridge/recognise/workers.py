@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -38,8 +39,35 @@ class Encoded(Generic[P]):
     """The encoder's, for the decoder alone."""
 
 
-Tell: TypeAlias = Callable[[Decoded], None]
-"""Is given what a batch says, job after job."""
+Tell: TypeAlias = Callable[[int, Decoded], None]
+"""Is given what a job says, and its place in its batch, those that joined it behind the others."""
+
+
+class Joining(Generic[P]):
+    """Jobs that join a decode while it runs: its scheduler adds them, its worker takes them, each in a thread."""
+
+    def __init__(self, room: int) -> None:
+        """For so many in all."""
+        self._room = room
+        self._coming: list[Encoded[P]] = []
+        self._lock = threading.Lock()
+
+    def add(self, encoded: Encoded[P]) -> bool:
+        """Whether it will be decoded."""
+        with self._lock:
+            if not self._room:
+                return False
+            self._room -= 1
+            self._coming.append(encoded)
+            return True
+
+    def taken(self, is_last: bool) -> Sequence[Encoded[P]]:
+        """Those added since. When it is the last time, and there are none, no more can be."""
+        with self._lock:
+            coming, self._coming = self._coming, []
+            if is_last and not coming:
+                self._room = 0
+            return coming
 
 
 class Workers(Protocol[P]):
@@ -53,6 +81,11 @@ class Workers(Protocol[P]):
         """Steps that can run side by side."""
         ...
 
+    @property
+    def joins(self) -> bool:
+        """Whether jobs can join a decode that runs."""
+        ...
+
     def plan(self, job: DecodeJob) -> P:
         """Raises EngineError for a job that cannot be decoded."""
         ...
@@ -61,9 +94,9 @@ class Workers(Protocol[P]):
         """Raises EngineError."""
         ...
 
-    async def decode(self, batch: Sequence[Encoded[P]], tell: Tell) -> None:
-        """Plans with as many previous tokens each: tell what they say in their order, each as soon as it is known.
-        Raises EngineError; what has been told by then stands.
+    async def decode(self, batch: Sequence[Encoded[P]], tell: Tell, joining: Joining[P]) -> None:
+        """Plans with as many previous tokens each, and those that join them: tell what each says, once, as soon as it
+        is known. Raises EngineError; what has been told by then stands.
         """
         ...
 

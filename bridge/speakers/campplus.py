@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from bridge.onnx_graph import Attribute, Graph
 from bridge.speakers.checkpoint import Tensors
-from bridge.speakers.onnx_graph import Attribute, Graph
 
 MELS: Final = 80
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.model.frame import SAMPLE_RATE
+from bridge.onnx_graph import Graph
 from bridge.speakers.checkpoint import Tensors
-from bridge.speakers.onnx_graph import Graph
 
 CLASSES: Final = 7
 """Nobody; one of three; two of three."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -39,6 +40,7 @@ from bridge.errors import (
 )
 from bridge.ingest.conversation import Handshake
 from bridge.model.stream import Leg, MediaChunk, MediaFormat, StreamItem, StreamStarted
+from bridge.recognise.model_file import ModelFile
 from bridge.recordings.file import look
 from bridge.settings import Settings, load
 from bridge.spool.reading import read_blocks, read_header
@@ -54,6 +56,7 @@ from bridge.web.voice.table import VOICES, Voice, Webhook
 from callcodecs import DECODERS, open_decoder
 from callcodecs.errors import CodecError, CorruptPayloadError, MalformedPacketError, UnknownEncodingError
 from callcodecs.rtp import RtpExtension, RtpPacket, is_rtcp
+from tests import tiny_whisper
 from tests.clock import VirtualClock
 from tests.fuzz.mutation import Mutation
 from tests.tapes import payload_of
@@ -320,6 +323,21 @@ def read_redo_log(folder: Path, data: bytes) -> None:
     assert (spool / "1-aa-1.tape").stat().st_size <= 50 + len(data)
 
 
+@cache
+def model_file() -> bytes:
+    """Weights, as CTranslate2 writes them."""
+    with TemporaryDirectory() as folder:
+        tiny_whisper.write(Path(folder))
+        return (Path(folder) / "model.bin").read_bytes()
+
+
+def read_model_file(folder: Path, data: bytes) -> None:
+    path = folder / "model.bin"
+    path.write_bytes(data)
+    for variable in ModelFile(path).values():
+        variable.sum()
+
+
 TOML: Final = """# settings
 host = "127.0.0.1"
 port = 8080
@@ -417,6 +435,9 @@ def parsers(folder: Path) -> Mapping[str, Parser]:
         "recording": Parser(draw=draw_recording, read=partial(front_door, folder), documented=(InvalidRequestError,)),
         "tape": Parser(draw=draw_tape, read=partial(read_tape, folder), documented=(SpoolError,)),
         "redo": Parser(draw=draw_redo_log, read=partial(read_redo_log, folder)),
+        "model-file": Parser(
+            draw=lambda by: by.raw(model_file()), read=partial(read_model_file, folder), documented=(SetupError,)
+        ),
         "settings": Parser(
             draw=lambda by: by.raw(TOML.encode()),
             read=partial(read_settings, folder),

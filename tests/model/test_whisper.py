@@ -81,7 +81,7 @@ async def test_a_decode_gets_all_its_tokens_behind_any_prefix(engine: LocalEngin
     call = fixture_call("two-party")
     samples = call.part(Leg.AGENT, 500, 14_000).heard(Leg.AGENT)
     plan = replace(engine.model.plan(job(samples=samples, prefix_text=prefix)), cap=8)
-    [raw] = engine.model._generate([engine.model.encode(plan)])
+    [(_, _, raw)] = engine.model._generate([engine.model.encode(plan)])
     assert len(raw.tokens) == plan.cap
 
 
@@ -89,15 +89,15 @@ async def test_windows_of_different_lengths_decoded_together_say_what_they_say_a
     """Short windows last on in their own quiet: what is decoded beside them changes no word."""
     plans = [engine.model.plan(job(samples=spoken(number))) for number in LENGTHS_APART]
     assert len({plan.window_s for plan in plans}) == len(plans)
-    alone = [one.text for plan in plans for one in engine.model.decode([engine.model.encode(plan)])]
-    together = [one.text for one in engine.model.decode([engine.model.encode(plan) for plan in plans])]
-    assert together == alone
+    alone = [one.text for plan in plans for _, one in engine.model.decode([engine.model.encode(plan)])]
+    together = dict(engine.model.decode([engine.model.encode(plan) for plan in plans]))
+    assert [together[place].text for place in range(len(plans))] == alone
 
 
 async def test_words_without_times_are_the_words(engine: LocalEngine) -> None:
     """What is spread evenly is what the model said, in order and inside the samples."""
     samples = spoken(0)
-    [decoded] = engine.model.decode([engine.model.encode(engine.model.plan(job(samples=samples)))])
+    [(_, decoded)] = engine.model.decode([engine.model.encode(engine.model.plan(job(samples=samples)))])
     assert "".join(word.spaced for word in decoded.words).strip() == decoded.text
     edges = [edge for word in decoded.words for edge in (word.start, word.end)]
     assert edges == sorted(edges)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
 from bridge.errors import EngineError
 from bridge.ports import DecodeJob
-from bridge.recognise.workers import Encoded, Tell
+from bridge.recognise.workers import Encoded, Joining, Tell
 from tests.engines import ScriptedPlan, read
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Decoders:
     """Fills `Workers`."""
 
     count = 2
+    joins = True
 
     def __init__(self, world: World, rng: Random) -> None:
         self._world = world
@@ -34,10 +36,13 @@ class Decoders:
         await self._step()
         return Encoded(plan, None)
 
-    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell) -> None:
-        await self._step()
-        for encoded in batch:
-            tell(read(encoded.plan.job))
+    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell, joining: Joining[ScriptedPlan]) -> None:
+        places, coming = itertools.count(), batch
+        while coming:
+            await self._step()
+            for encoded in coming:
+                tell(next(places), read(encoded.plan.job))
+            coming = joining.taken(is_last=True)
 
     async def _step(self) -> None:
         story, rng = self._world.plan, self._rng

@@ -11,7 +11,7 @@ from bridge.engine_metrics import engine_metrics
 from bridge.metrics import render
 from bridge.ports import Decoded, DecodeJob, Urgency
 from bridge.recognise.scheduler import Scheduler
-from bridge.recognise.workers import Encoded, Tell
+from bridge.recognise.workers import Encoded, Joining, Tell
 from tests.clock import VirtualClock
 
 
@@ -26,6 +26,7 @@ class OneWorker:
     """Hears nothing, at once."""
 
     count = 1
+    joins = False
 
     def plan(self, job: DecodeJob) -> Plan:
         return Plan(job)
@@ -33,9 +34,9 @@ class OneWorker:
     async def encode(self, plan: Plan) -> Encoded[Plan]:
         return Encoded(plan, None)
 
-    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell) -> None:
-        for _ in batch:
-            tell(Decoded.nothing("en"))
+    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell, joining: Joining[Plan]) -> None:
+        for index in range(len(batch)):
+            tell(index, Decoded.nothing("en"))
 
     async def close(self) -> None: ...
 

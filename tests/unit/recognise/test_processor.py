@@ -1,4 +1,4 @@
-"""Which of CTranslate2's kernels are used, and how long they were kept from the processor."""
+"""What the processor can do, which kernels that means, and how long threads were kept from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.recognise.processor import ISA, WANTED, choose_kernels, kept_waiting_s
+from bridge.recognise.processor import ISA, WANTED, choose_kernels, has_vnni, kept_waiting_s
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,13 @@ def test_the_users_choice_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_machine_that_does_not_say(tmp_path: Path) -> None:
     choose_kernels(tmp_path / "none")
     assert ISA not in os.environ
+
+
+@pytest.mark.parametrize(("flag", "expected"), [("avx512_vnni", True), ("avx_vnni", True), ("avx512f", False)])
+def test_products_of_8_bits(tmp_path: Path, flag: str, expected: bool) -> None:
+    """Exact with either kind of VNNI."""
+    assert has_vnni(cpuinfo(tmp_path, flag)) is expected
+    assert not has_vnni(tmp_path / "none")
 
 
 def test_time_without_a_processor_is_summed_over_threads(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob, Urgency
-from bridge.recognise.scheduler import BACKLOG, QUIET_S, SHED_PARTIAL_S, Scheduler
-from bridge.recognise.workers import Encoded, Tell
+from bridge.recognise.scheduler import BACKLOG, MOST_JOINING, QUIET_S, SHED_PARTIAL_S, Scheduler
+from bridge.recognise.workers import Encoded, Joining, Tell
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
 
@@ -29,6 +29,7 @@ class Bench:
         self.clock = clock
         self.workers = ScriptedWorkers(clock=clock, count=workers, seconds=seconds)
         self.scheduler: Scheduler[ScriptedPlan] = Scheduler(self.workers, clock, max_batch=max_batch)
+        self.tasks: list[asyncio.Task[Decoded | None]] = []
 
     def ask(self, *jobs: DecodeJob) -> list[asyncio.Task[Decoded | None]]:
         return [asyncio.create_task(self.scheduler.decode(one)) for one in jobs]
@@ -190,28 +191,28 @@ async def test_a_failed_batch_is_tried_once_more_one_by_one(clock: VirtualClock)
 
 
 class Half(ScriptedWorkers):
-    """Tells the first of a batch, a second before the rest, or before it fails."""
+    """Tells the last of a batch, a second before the rest, or before it fails."""
 
-    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell) -> None:
+    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell, joining: Joining[ScriptedPlan]) -> None:
         if len(batch) > 1:
-            await super().decode(batch[:1], tell)
-        await super().decode(batch[1:] or batch, tell)
+            await super().decode(batch[-1:], lambda _, decoded: tell(len(batch) - 1, decoded), joining)
+        await super().decode(batch[:-1] or batch, tell, joining)
 
 
 async def test_each_of_a_batch_is_answered_when_it_is_known(clock: VirtualClock) -> None:
     """Nobody waits for their company's words, and what has been told is not decoded again when the rest fails."""
     workers = Half(clock=clock, failing={"bad"})
     under_test: Scheduler[ScriptedPlan] = Scheduler(workers, clock)
-    busy, first, bad = (
+    busy, bad, last = (
         asyncio.create_task(under_test.decode(one))
-        for one in (job("busy", seconds=10), job("first", deadline=LATER), job("bad", deadline=LATER))
+        for one in (job("busy", seconds=10), job("bad", deadline=LATER), job("last", deadline=LATER))
     )
     await clock.advance(2.5)
-    assert texts([busy.result(), first.result()]) == ["busy", "first"]
+    assert texts([busy.result(), last.result()]) == ["busy", "last"]
     assert not bad.done()
     await clock.advance(5.0)
     assert isinstance(bad.exception(), EngineError)
-    assert workers.names == ["busy", "first", "bad", "bad"]
+    assert workers.names == ["busy", "last", "bad", "bad"]
     await under_test.close()
 
 
@@ -425,3 +426,91 @@ async def test_counts_say_what_was_done(clock: VirtualClock) -> None:
     assert stats.batches == {1: 2, 2: 1}
     assert stats.speech_s == 5 + 4 + 4
     assert stats.busy_s == pytest.approx(3.0)
+
+
+async def joining(clock: VirtualClock, *jobs: DecodeJob, max_batch: int = 4) -> Bench:
+    """Two workers, one of which decodes `first`. While the other one encodes a job the next one is asked for, which is
+    more urgent and keeps it from decoding; in the end that is `last`.
+    """
+    bench = Bench(clock, workers=2, max_batch=max_batch, seconds=len(jobs))
+    bench.workers.joins, bench.workers.encoding_s = True, 0.1
+    bench.ask(job("first"))
+    await clock.advance(0.15)
+    for number, one in enumerate([*jobs, job("last")]):
+        bench.tasks += bench.ask(replace(one, deadline=LATER - number))
+        await clock.advance(0.1 if number else 0.05)
+    return bench
+
+
+async def test_what_is_encoded_goes_along_with_a_decode_that_runs(clock: VirtualClock) -> None:
+    """Where no worker is free for it, whatever stands before its text."""
+    bench = await joining(clock, replace(job("one"), previous_text="said before"), job("two", SPECULATIVE))
+    await clock.advance(0.2)
+    assert bench.workers.names == ["first", "last"]
+    await clock.advance(5.0)
+    assert bench.workers.names == ["first", "last", "one+two"]
+    assert texts(task.result() for task in bench.tasks) == ["one", "two", "last"]
+    assert bench.scheduler.stats.batches == {1: 1, 3: 1}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [job("other", SETTLE), job("other", RECORDING), replace(job("other"), careful=True), job("other", seconds=9)],
+    ids=["settling", "a recording", "with care", "a longer window"],
+)
+async def test_what_would_slow_a_decode_down_does_not_go_along(clock: VirtualClock, other: DecodeJob) -> None:
+    """It waits for a worker."""
+    bench = await joining(clock, other)
+    await clock.advance(10.0)
+    assert bench.workers.names == ["first", "last", "other"]
+    assert bench.scheduler.stats.batches == {1: 3}
+
+
+async def test_finals_go_along_with_settling(clock: VirtualClock) -> None:
+    """Whose window is longer than theirs: it has a worker, and the other one is needed for who comes next."""
+    bench = Bench(clock, workers=2)
+    bench.workers.joins, bench.workers.encoding_s = True, 0.1
+    bench.ask(job("settled", SETTLE, seconds=14))
+    await clock.advance(0.15)
+    bench.tasks = bench.ask(job("final", deadline=LATER))
+    await clock.advance(0.05)
+    bench.tasks += bench.ask(job("last"))
+    await clock.advance(5.0)
+    assert bench.workers.names == ["settled", "last", "final"]
+    assert bench.scheduler.stats.batches == {1: 1, 2: 1}
+
+
+async def test_only_so_many_are_decoded_together(clock: VirtualClock) -> None:
+    """Who comes then waits for a worker, and has company there."""
+    bench = await joining(clock, job("one"), job("two"), max_batch=2)
+    await clock.advance(10.0)
+    assert bench.workers.names == ["first", "last+two", "one"]
+    assert bench.scheduler.stats.batches == {2: 2}
+
+
+async def test_a_decode_that_is_joined_comes_to_an_end(clock: VirtualClock) -> None:
+    """However many come: nobody watches over one that never ends."""
+    names = [str(number) for number in range(MOST_JOINING + 2)]
+    bench = await joining(clock, *(job(name) for name in names), max_batch=100)
+    await clock.advance(60.0)
+    assert texts(task.result() for task in bench.tasks) == [*names, "last"]
+    assert max(bench.scheduler.stats.batches) == 1 + MOST_JOINING
+
+
+async def test_when_a_decode_fails_all_that_joined_it_are_tried_again(clock: VirtualClock) -> None:
+    """By themselves, as those are that were there from the start."""
+    bench = await joining(clock, job("good"), job("bad"))
+    bench.workers.failing = {"bad"}
+    await clock.advance(20.0)
+    good, bad, _ = bench.tasks
+    assert texts([good.result()]) == ["good"]
+    assert isinstance(bad.exception(), EngineError)
+    assert bench.workers.names == ["first", "last", "good+bad", "bad", "good"]
+
+
+async def test_who_hangs_up_while_it_goes_along(clock: VirtualClock) -> None:
+    """Does not hurt the others."""
+    bench = await joining(clock, job("gone"), job("there"))
+    bench.tasks[0].cancel()
+    await clock.advance(10.0)
+    assert texts([bench.tasks[1].result()]) == ["there"]

@@ -16,7 +16,7 @@ from bridge.recognise import threads
 from bridge.recognise.scheduler import Scheduler
 from bridge.recognise.threads import ThreadWorkers
 from bridge.recognise.watchdog import PATIENCE_S, Watched
-from bridge.recognise.workers import Encoded
+from bridge.recognise.workers import Encoded, Joining
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
 from tests.receiver import until
@@ -24,7 +24,7 @@ from tests.receiver import until
 NEVER = 10_000.0
 
 
-def ignore(_: Decoded) -> None:
+def ignore(_place: int, _: Decoded) -> None:
     """Whoever asked does not look."""
 
 
@@ -74,7 +74,7 @@ def encoded(workers: ScriptedWorkers, *, careful: bool = False) -> list[Encoded[
 async def is_given_up(
     clock: VirtualClock, watched: Watched[ScriptedPlan], batch: Sequence[Encoded[ScriptedPlan]]
 ) -> bool:
-    decoding = asyncio.create_task(watched.decode(batch, ignore))
+    decoding = asyncio.create_task(watched.decode(batch, ignore, Joining(0)))
     await clock.advance(100)
     return isinstance(decoding.exception(), EngineError)
 
@@ -97,7 +97,7 @@ async def test_a_decode_that_gets_no_processor_does_not_hang(clock: VirtualClock
     began = clock.monotonic()
     watched: Watched[ScriptedPlan] = Watched(workers, clock, kept_waiting_s=lambda: 0.9 * (clock.monotonic() - began))
     told: list[Decoded] = []
-    decoding = asyncio.create_task(watched.decode(encoded(workers), told.append))
+    decoding = asyncio.create_task(watched.decode(encoded(workers), told.insert, Joining(0)))
     await clock.advance(50.5)
     await decoding
     assert texts(told) == ["words"]
@@ -136,14 +136,14 @@ class Model:
         self.loaded += 1
         return self
 
-    def decode(self, plans: Sequence[Any]) -> Iterator[Decoded]:
+    def decode(self, plans: Sequence[Any], _more: object) -> Iterator[tuple[int, Decoded]]:
         if self.breaks is not None:
             raise self.breaks
-        for _ in plans:
+        for place in range(len(plans)):
             if self.hangs:
                 self.begun.release()
                 self.released.wait()
-            yield Decoded.nothing("en")
+            yield place, Decoded.nothing("en")
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ async def model() -> AsyncIterator[Model]:
 async def hang(model: Model, workers: ThreadWorkers) -> None:
     """One decode that has begun, hangs and is given up."""
     model.hangs = True
-    decoding = asyncio.create_task(workers.decode([None], ignore))  # type: ignore[list-item]
+    decoding = asyncio.create_task(workers.decode([None], ignore, Joining(0)))  # type: ignore[list-item]
     await asyncio.to_thread(model.begun.acquire)
     decoding.cancel()
     await asyncio.wait({decoding})
@@ -165,7 +165,7 @@ async def hang(model: Model, workers: ThreadWorkers) -> None:
 
 async def one(workers: ThreadWorkers) -> int:
     told: list[Decoded] = []
-    await workers.decode([None], told.append)  # type: ignore[list-item]
+    await workers.decode([None], told.insert, Joining(0))  # type: ignore[list-item]
     return len(told)
 
 
@@ -213,10 +213,10 @@ class SecondHangs(Model):
         super().__init__()
         self.ended = threading.Event()
 
-    def decode(self, plans: Sequence[Any]) -> Iterator[Decoded]:
-        yield Decoded.nothing("en")
+    def decode(self, plans: Sequence[Any], _more: object) -> Iterator[tuple[int, Decoded]]:
+        yield 0, Decoded.nothing("en")
         self.released.wait()
-        yield Decoded.nothing("en")
+        yield 1, Decoded.nothing("en")
         self.ended.set()
 
 
@@ -225,7 +225,7 @@ async def test_each_of_a_batch_is_told_when_it_is_known() -> None:
     model = SecondHangs()
     workers = ThreadWorkers(model.load, count=1)
     told: list[Decoded] = []
-    decoding = asyncio.create_task(workers.decode([None, None], told.append))  # type: ignore[list-item]
+    decoding = asyncio.create_task(workers.decode([None, None], told.insert, Joining(0)))  # type: ignore[list-item]
     await until(lambda: len(told) == 1)
     decoding.cancel()
     await asyncio.wait({decoding})

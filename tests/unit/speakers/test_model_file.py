@@ -13,9 +13,9 @@ import onnxruntime
 import pytest
 
 from bridge.errors import SetupError
+from bridge.onnx_graph import Graph
 from bridge.speakers import weights
 from bridge.speakers.checkpoint import read_checkpoint
-from bridge.speakers.onnx_graph import Graph
 from bridge.speakers.weights import find_model
 
 # -- checkpoints ---------------------------------------------------------------------------------------------------

@@ -18,8 +18,13 @@ Attribute: TypeAlias = int | float | str | Sequence[int]
 IR_VERSION: Final = 8
 OPSET: Final = 17
 
-_FLOAT, _INT64 = 1, 7
+MICROSOFT: Final = "com.microsoft", 1
+"""ONNX Runtime's own operations, and their version."""
+
+FLOAT: Final = 1
+INT64: Final = 7
 """TensorProto.DataType."""
+_SHORT: Final = {"uint8": 2, "int8": 3}
 
 
 class Graph:
@@ -31,26 +36,27 @@ class Graph:
         self._constants: list[bytes] = []
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
+        self._domains = {"": OPSET}
         self._count = 0
 
-    def input(self, name: str, shape: Sequence[int | str]) -> str:
-        """A float input; dimensions with a name are free."""
-        self._inputs.append(_text(1, name) + _message(2, _tensor_type(shape)))
+    def input(self, name: str, shape: Sequence[int | str], kind: int = FLOAT) -> str:
+        """Dimensions with a name are free."""
+        self._inputs.append(_text(1, name) + _message(2, _tensor_type(shape, kind)))
         return name
 
-    def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
+    def output(self, value: str, name: str, shape: Sequence[int | str], kind: int = FLOAT) -> None:
         self._node("Identity", [value], [name], {})
-        self._outputs.append(_text(1, name) + _message(2, _tensor_type(shape)))
+        self._outputs.append(_text(1, name) + _message(2, _tensor_type(shape, kind)))
 
     def constant(self, value: npt.NDArray[Any]) -> str:
-        """Float or int64 numbers that belong to the model."""
+        """Numbers that belong to the model: eight bits as they are, others as float or int64."""
         self._count += 1
         name = f"c{self._count}"
         whole = value.dtype.kind == "i"
-        raw = np.ascontiguousarray(value, "<i8" if whole else "<f4").tobytes()
+        kind = _SHORT.get(value.dtype.name, INT64 if whole else FLOAT)
+        raw = np.ascontiguousarray(value, {INT64: "<i8", FLOAT: "<f4"}.get(kind, value.dtype)).tobytes()
         dims = b"".join(_number(1, size) for size in value.shape)
-        kind = _number(2, _INT64 if whole else _FLOAT)
-        self._constants.append(dims + kind + _text(8, name) + _bytes(9, raw))
+        self._constants.append(dims + _number(2, kind) + _text(8, name) + _bytes(9, raw))
         return name
 
     def add(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
@@ -60,21 +66,43 @@ class Graph:
         self._node(operation, inputs, [name], attributes)
         return name
 
+    def add_runtimes(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
+        """One of ONNX Runtime's own."""
+        domain, version = MICROSOFT
+        self._domains[domain] = version
+        self._count += 1
+        name = f"v{self._count}"
+        self._node(operation, inputs, [name], attributes, domain)
+        return name
+
+    def split(self, value: str, parts: int, *, axis: int) -> list[str]:
+        """As many equal parts."""
+        self._count += 1
+        names = [f"v{self._count}.{part}" for part in range(parts)]
+        self._node("Split", [value], names, {"axis": axis})
+        return names
+
     def to_bytes(self) -> bytes:
         """The file."""
         graph = b"".join(_message(1, node) for node in self._nodes) + _text(2, self._name)
         graph += b"".join(_message(5, constant) for constant in self._constants)
         graph += b"".join(_message(11, value) for value in self._inputs)
         graph += b"".join(_message(12, value) for value in self._outputs)
-        return _number(1, IR_VERSION) + _message(7, graph) + _message(8, _text(1, "") + _number(2, OPSET))
+        domains = (_message(8, _text(1, domain) + _number(2, version)) for domain, version in self._domains.items())
+        return b"".join([_number(1, IR_VERSION), _message(7, graph), *domains])
 
     def _node(
-        self, operation: str, inputs: Sequence[str], outputs: Sequence[str], attributes: dict[str, Attribute]
+        self,
+        operation: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: dict[str, Attribute],
+        domain: str = "",
     ) -> None:
         node = b"".join(_text(1, name) for name in inputs) + b"".join(_text(2, name) for name in outputs)
         node += _text(4, operation)
         node += b"".join(_message(5, _attribute(name, value)) for name, value in attributes.items())
-        self._nodes.append(node)
+        self._nodes.append(node + _text(7, domain) if domain else node)
 
 
 def _attribute(name: str, value: Attribute) -> bytes:
@@ -88,9 +116,9 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return head + b"".join(_number(8, number) for number in value) + _number(20, 7)
 
 
-def _tensor_type(shape: Sequence[int | str]) -> bytes:
+def _tensor_type(shape: Sequence[int | str], kind: int) -> bytes:
     dims = b"".join(_message(1, _number(1, d) if isinstance(d, int) else _text(2, d)) for d in shape)
-    return _message(1, _number(1, _FLOAT) + _message(2, dims))
+    return _message(1, _number(1, kind) + _message(2, dims))
 
 
 def _varint(number: int) -> bytes:
