@@ -224,7 +224,7 @@ async def test_sqlite_in_the_spool_s_folder(tmp_path: Path, clock: VirtualClock)
         store = await open_store(f"sqlite:///{tmp_path}/callbridge.db", Cipher(["test key"]), clock)
         await store.ping()
         await store.close()
-    presence.close()
+    presence.leave()
 
 
 async def test_a_sqlite_writer_waits_for_another_process(tmp_path: Path, clock: VirtualClock) -> None:
