@@ -22,9 +22,11 @@ MICROSOFT: Final = "com.microsoft", 1
 """ONNX Runtime's own operations, and their version."""
 
 FLOAT: Final = 1
+UINT8: Final = 2
+INT8: Final = 3
 INT64: Final = 7
 """TensorProto.DataType."""
-_SHORT: Final = {"uint8": 2, "int8": 3}
+_SHORT: Final = {"uint8": UINT8, "int8": INT8}
 
 
 class Graph:
@@ -61,19 +63,13 @@ class Graph:
 
     def add(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
         """One operation of ONNX; its output's name."""
-        self._count += 1
-        name = f"v{self._count}"
-        self._node(operation, inputs, [name], attributes)
-        return name
+        return self._add(operation, inputs, attributes)
 
     def add_runtimes(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
         """One of ONNX Runtime's own."""
         domain, version = MICROSOFT
         self._domains[domain] = version
-        self._count += 1
-        name = f"v{self._count}"
-        self._node(operation, inputs, [name], attributes, domain)
-        return name
+        return self._add(operation, inputs, attributes, domain)
 
     def split(self, value: str, parts: int, *, axis: int) -> list[str]:
         """As many equal parts."""
@@ -90,6 +86,12 @@ class Graph:
         graph += b"".join(_message(12, value) for value in self._outputs)
         domains = (_message(8, _text(1, domain) + _number(2, version)) for domain, version in self._domains.items())
         return b"".join([_number(1, IR_VERSION), _message(7, graph), *domains])
+
+    def _add(self, operation: str, inputs: Sequence[str], attributes: dict[str, Attribute], domain: str = "") -> str:
+        self._count += 1
+        name = f"v{self._count}"
+        self._node(operation, inputs, [name], attributes, domain)
+        return name
 
     def _node(
         self,

@@ -11,11 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from bridge.onnx_graph import INT64, Graph
+from bridge.onnx_graph import INT64, UINT8, Graph
 from bridge.recognise.model_file import ModelFile, Weights
-
-UINT8: Final = 2
-"""TensorProto.DataType, for Cast."""
 
 LARGEST: Final = 127
 """Of 8 bits with a sign."""
@@ -27,7 +24,7 @@ EPSILON: Final = 1e-5
 """Of layer normalisation."""
 
 FOUND: Final = ("next", "probability", "no_speech", "attention")
-"""Outputs of `step_graph` in their order, in front of those that the next step is given."""
+"""Outputs of `step_graph`, beside those that the next step is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,7 @@ class PackedDecoder:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a step found, in each of its rows: the outputs of `step_graph` in their order."""
+    """What a step found, in each of its rows: `FOUND`, in its order."""
 
     next: Integers
     probability: Weights

@@ -17,8 +17,8 @@ THREADS: Final = Path("/proc/self/task")
 WANTED: Final = frozenset({"avx512f", "avx512cd", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"})
 """What the kernels need, and VNNI: processors that have it do not slow down for wide registers as older ones did."""
 
-
 VNNI: Final = frozenset({"avx512_vnni", "avx_vnni"})
+"""For wide registers, or for those of AVX2: either will do."""
 
 
 def choose_kernels(cpuinfo: Path = CPUINFO) -> None:

@@ -20,6 +20,7 @@ import structlog
 from bridge.errors import EngineError
 from bridge.ports import Clock, Decoded, DecodeJob, Urgency
 from bridge.recognise.cost import Cost, decoding
+from bridge.recognise.load import Load
 from bridge.recognise.workers import Encoded, Joining, P, Workers
 
 log = structlog.get_logger()
@@ -50,9 +51,6 @@ MOST_JOINING: Final = 8
 
 SETTLE_BELOW: Final = 0.5
 """The load under which settling starts before its deadline."""
-
-LOAD_MEMORY_S: Final = 3.0
-"""How far back the measured load looks."""
 
 QUIET_S: Final = 10.0
 """So long after the last job of a live call, recordings may have all workers, and batches."""
@@ -135,7 +133,7 @@ class Scheduler(Generic[P]):
         self._long = 0
         """Workers busy with long steps."""
         self._order = itertools.count()
-        self._load = _Load(clock, workers.count)
+        self._load = Load(clock, workers.count)
         """Of live calls: recordings take what is left."""
         self._live_at = -math.inf
         """When the last job of a live call came."""
@@ -228,11 +226,11 @@ class Scheduler(Generic[P]):
 
     def _can_go_along(self, entry: _Waiting[P], step: _Step[P]) -> bool:
         riding = [*step.untold.values()]
-        windows = [one.plan.window_s for one in (*riding, entry)]
+        together = [*riding, entry]
         return (
             0 < len(riding) < self._max_batch
-            and (any(one.is_long for one in riding) or max(windows) - min(windows) <= JOIN_S)
-            and not any(one.plan.job.careful or one.tries for one in (*riding, entry))
+            and (any(one.is_long for one in riding) or _apart_s(together) <= JOIN_S)
+            and not any(one.plan.job.careful or one.tries for one in together)
         )
 
     def _next_batch(self) -> list[_Waiting[P]]:
@@ -284,12 +282,11 @@ class Scheduler(Generic[P]):
     def _can_join(self, entry: _Waiting[P], like: Sequence[_Waiting[P]]) -> bool:
         """What needs care is decoded alone, and so is what has failed before, and a recording beside calls."""
         first = like[0]
-        windows = [one.plan.window_s for one in (*like, entry)]
         return (
             len(like) < self._max_batch
             and entry.rank[0] == first.rank[0]
             and entry.plan.previous_tokens == first.plan.previous_tokens
-            and max(windows) - min(windows) <= JOIN_S
+            and _apart_s([*like, entry]) <= JOIN_S
             and not any(one.plan.job.careful or one.tries for one in (first, entry))
             and (first.is_live or not self._is_live())
         )
@@ -394,33 +391,10 @@ class Scheduler(Generic[P]):
                 self._wait_on(entry)
 
 
-class _Load:
-    """The share of worker time in use over the last few seconds."""
-
-    def __init__(self, clock: Clock, workers: int) -> None:
-        self._clock = clock
-        self._workers = workers
-        self._busy = 0
-        self._share = 0.0
-        self._at = clock.monotonic()
-
-    def began(self) -> None:
-        self._catch_up()
-        self._busy += 1
-
-    def ended(self) -> None:
-        self._catch_up()
-        self._busy -= 1
-
-    def share(self) -> float:
-        self._catch_up()
-        return self._share
-
-    def _catch_up(self) -> None:
-        now = self._clock.monotonic()
-        fade = 0.5 ** ((now - self._at) / LOAD_MEMORY_S)
-        self._share = self._share * fade + (self._busy / self._workers) * (1 - fade)
-        self._at = now
+def _apart_s(entries: Sequence[_Waiting[P]]) -> int:
+    """By how much their windows differ, in seconds."""
+    windows = [entry.plan.window_s for entry in entries]
+    return max(windows) - min(windows)
 
 
 def _resolve(future: asyncio.Future[Any], value: Decoded | None) -> None:

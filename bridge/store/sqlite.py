@@ -145,8 +145,9 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up_at:
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the kinds of busy are above the byte
+            if not is_busy or time.monotonic() > give_up_at:
                 raise
             time.sleep(AGAIN_S)
         else:
