@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shutil
+import subprocess
 import wave
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -185,7 +186,6 @@ async def test_the_end_is_as_long_as_the_call(rtp: RtpBridge) -> None:
     assert ended["duration_ms"] == pytest.approx(DURATION_MS, abs=side.frame_ms)
 
 
-FFMPEG = shutil.which("ffmpeg")
 FFMPEG_CODECS = {
     "PCMU": ["-c:a", "pcm_mulaw", "-ar", "8000"],
     "G722": ["-c:a", "g722", "-ar", "16000"],
@@ -194,9 +194,18 @@ FFMPEG_CODECS = {
 }
 
 
-@pytest.mark.skipif(FFMPEG is None, reason="needs ffmpeg (Debian: ffmpeg)")
+@pytest.fixture(scope="module")
+def ffmpeg() -> str:
+    """The program, started once before: from a cold disk that can take longer than ports wait for a first packet."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        pytest.skip("needs ffmpeg (Debian: ffmpeg)")
+    subprocess.run([found, "-version"], stdout=subprocess.DEVNULL, check=True)  # noqa: S603
+    return found
+
+
 @pytest.mark.parametrize("codec", FFMPEG_CODECS)
-async def test_ffmpeg_as_the_sender(rtp: RtpBridge, codec: str, tmp_path: Path) -> None:
+async def test_ffmpeg_as_the_sender(rtp: RtpBridge, ffmpeg: str, codec: str, tmp_path: Path) -> None:
     """Another's packets, with its own sizes, payload types and RTCP: the same words at the same times."""
     name = f"ffmpeg-{codec.partition('/')[0]}"
     [(_, samples)] = recording().on_line((Leg.MIXED,)).legs.items()
@@ -205,12 +214,12 @@ async def test_ffmpeg_as_the_sender(rtp: RtpBridge, codec: str, tmp_path: Path) 
         file.writeframes(samples.tobytes())
     opened = await rtp.open(name, (Leg.MIXED,), codec=codec)
     [(host, port)] = where(opened).values()
-    ffmpeg = await asyncio.create_subprocess_exec(
-        *[str(FFMPEG), "-v", "error", "-readrate", "20", "-i", str(tmp_path / "call.wav"), *FFMPEG_CODECS[codec]],
+    sender = await asyncio.create_subprocess_exec(
+        *[ffmpeg, "-v", "error", "-readrate", "20", "-i", str(tmp_path / "call.wav"), *FFMPEG_CODECS[codec]],
         *["-f", "rtp", "-rtpflags", "send_bye", f"rtp://{host}:{port}"],
         stdout=asyncio.subprocess.DEVNULL,
     )
-    assert await asyncio.wait_for(ffmpeg.wait(), PATIENCE_S) == 0
+    assert await asyncio.wait_for(sender.wait(), PATIENCE_S) == 0
     events = await rtp.events(name)
     finals = [event for event in events if event["type"] == "transcript.final"]
     spoken = heard_on((Leg.MIXED,))[Leg.MIXED]
