@@ -35,6 +35,7 @@ class ThreadWorkers:
         self._load = load
         self._idle = [Worker() for _ in range(count)]
         self._model = self._idle[-1].submit(load).result()
+        self._decoder = self._model.decoder
         self._count = self._wanted = count
         self._stuck: set[Worker] = set()
 
@@ -50,6 +51,11 @@ class ThreadWorkers:
     @property
     def model(self) -> Whisper:
         return self._model
+
+    def use(self, decoder: str) -> None:
+        """See `Whisper.use`; of a model that is loaded again, too."""
+        self._decoder = decoder
+        self._model.use(decoder)
 
     @property
     def fault(self) -> str | None:
@@ -123,5 +129,7 @@ class ThreadWorkers:
             self._idle.append(Worker())
 
     def _load_again(self) -> None:
-        self._model = self._load()
+        model = self._load()
+        model.use(self._decoder)
+        self._model = model
         give_back_heap()  # loading takes more than what is loaded

@@ -123,7 +123,7 @@ class Whisper:
         if packed := self._pack(folder, threads):
             self.decoders["packed"] = packed
         self.decoder = "packed" if packed else "library"
-        """Which one follows a single hypothesis."""
+        """Which one follows a single hypothesis; see `use`."""
 
     @staticmethod
     def device_for(wanted: str) -> str:
@@ -149,18 +149,27 @@ class Whisper:
 
         return tuple(_LANGUAGE_CODES) if self.multilingual else ("en",)
 
-    def rehearse(self) -> float:
-        """Seconds that a final of four seconds and a dozen words takes here, alone: on a CPU its own seconds, whatever
-        else wants the cores just now. Nothing is said; the first time also warms the model up.
+    def use(self, decoder: str) -> None:
+        """Follow single hypotheses with this one of `decoders`, and let go of what is then left without work."""
+        self.decoder = decoder
+        self.decoders = {name: self.decoders[name] for name in ("library", decoder)}
+
+    def rehearse(self) -> dict[str, float]:
+        """Seconds that a final of four seconds and a dozen words takes here with each decoder, alone: on a CPU its own
+        seconds, whatever else wants the cores just now. Nothing is said; the first time also warms the model up.
         """
         clock = time.perf_counter if self.device == "cuda" else time.process_time
         noise = np.random.default_rng(0).normal(0, 0.01, 4 * SAMPLE_RATE).astype(np.float32)
         plan = self.plan(DecodeJob(samples=noise, urgency=Urgency.FINAL, deadline=0, language="en"))
         began = clock()
         text = replace(self._text(Encoded(plan, self._states(plan)), "en"), cap=REHEARSED_TOKENS, endless=True)
-        [(_, said)] = self._decoder(plan).decode([text])
-        said.times(REHEARSED_TOKENS, text.states.shape[1])
-        return clock() - began
+        encoding_s, took = clock() - began, {}
+        for name, decoder in self.decoders.items():
+            began = clock()
+            [(_, said)] = decoder.decode([text])
+            said.times(REHEARSED_TOKENS, text.states.shape[1])
+            took[name] = encoding_s + clock() - began
+        return took
 
     def plan(self, job: DecodeJob) -> Plan:
         """How `job` will be decoded. Cheap; raises EngineError when its samples fit no window, or for a language that

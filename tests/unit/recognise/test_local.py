@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.recognise.local import capacity
+from bridge.recognise.local import capacity, quickest
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,17 @@ from bridge.recognise.local import capacity
 def test_a_machine_twice_as_fast_carries_twice_the_calls(final_s: float, workers: int, calls: int) -> None:
     """In proportion to workers and speed; a machine that starts at all takes one call."""
     assert capacity(final_s, workers) == calls
+
+
+@pytest.mark.parametrize(
+    ("rehearsals", "decoder", "final_s"),
+    [
+        ([{"library": 0.16}], "library", 0.16),
+        ([{"library": 0.5, "packed": 0.3}, {"library": 0.2, "packed": 0.15}], "packed", 0.15),
+        ([{"library": 0.5, "packed": 0.3}, {"library": 0.16, "packed": 0.2}], "library", 0.16),
+    ],
+    ids=["there-is-no-other", "after-the-first-warmed-up", "beside-other-work"],
+)
+def test_the_quickest_decoder(rehearsals: list[dict[str, float]], decoder: str, final_s: float) -> None:
+    """Of all rehearsals the fastest counts."""
+    assert quickest(rehearsals) == (decoder, final_s)

@@ -127,6 +127,7 @@ class Model:
 
     def __init__(self) -> None:
         self.loaded = 0
+        self.decoder = "packed"
         self.hangs = False
         self.breaks: BaseException | None = None
         self.begun = threading.Semaphore(0)
@@ -134,7 +135,11 @@ class Model:
 
     def load(self) -> Any:
         self.loaded += 1
+        self.decoder = "packed"
         return self
+
+    def use(self, decoder: str) -> None:
+        self.decoder = decoder
 
     def decode(self, plans: Sequence[Any], _more: object) -> Iterator[tuple[int, Decoded]]:
         if self.breaks is not None:
@@ -170,10 +175,14 @@ async def one(workers: ThreadWorkers) -> int:
 
 
 async def test_a_thread_that_hangs_is_replaced(model: Model) -> None:
-    """Whoever comes next is served, by a thread with a model of its own; closing waits for nobody that hangs."""
+    """Whoever comes next is served, by a thread with a model of its own, which decodes as the first one did; closing
+    waits for nobody that hangs.
+    """
     workers = ThreadWorkers(model.load, count=1)
+    workers.use("library")
     await hang(model, workers)
     assert (await one(workers), model.loaded, workers.fault) == (1, 2, None)
+    assert model.decoder == "library"
     await workers.close()
 
 
