@@ -115,6 +115,7 @@ class ScriptedWorkers:
 
     clock: Clock
     count: int = 1
+    apart: int = 0
     joins: bool = False
     encoding_s: float = 0.0
     seconds: float = 1.0
@@ -123,7 +124,10 @@ class ScriptedWorkers:
     error: Exception = field(default_factory=lambda: EngineError("scripted"))
     encoded: list[str] = field(default_factory=list)
     batches: list[list[ScriptedPlan]] = field(default_factory=list)
-    at_once: int = 0
+    done_apart: list[str] = field(default_factory=list)
+    """Names of what was decoded apart."""
+    at_once: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
+    """Steps that run, and those that run apart."""
     closed: bool = False
 
     def plan(self, job: DecodeJob) -> ScriptedPlan:
@@ -133,19 +137,28 @@ class ScriptedWorkers:
             previous_tokens=len(job.previous_text.split()),
         )
 
-    async def encode(self, plan: ScriptedPlan) -> Encoded[ScriptedPlan]:
+    async def encode(self, plan: ScriptedPlan, *, apart: bool = False) -> Encoded[ScriptedPlan]:
         self.encoded.append(plan.name)
-        await self._take(self.encoding_s)
+        await self._take(self.encoding_s, apart)
         if plan.name in self.broken:
             raise self.error
         return Encoded(plan, None)
 
-    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell, joining: Joining[ScriptedPlan]) -> None:
+    async def decode(
+        self,
+        batch: Sequence[Encoded[ScriptedPlan]],
+        tell: Tell,
+        joining: Joining[ScriptedPlan],
+        *,
+        apart: bool = False,
+    ) -> None:
         place, coming = 0, batch
         while coming:
             plans = [encoded.plan for encoded in coming]
             self.batches.append(plans)
-            await self._take(self.seconds)
+            if apart:
+                self.done_apart.extend(plan.name for plan in plans)
+            await self._take(self.seconds, apart)
             if self.failing & {plan.name for plan in plans}:
                 raise self.error
             for plan in plans:
@@ -153,12 +166,12 @@ class ScriptedWorkers:
                 place += 1
             coming = joining.taken(is_last=True)
 
-    async def _take(self, seconds: float) -> None:
-        self.at_once += 1
-        assert self.at_once <= self.count, "more steps than workers"
+    async def _take(self, seconds: float, apart: bool) -> None:
+        self.at_once[apart] += 1
+        assert self.at_once[apart] <= (self.apart if apart else self.count), "more steps than workers"
         if seconds:
             await self.clock.sleep(seconds)
-        self.at_once -= 1
+        self.at_once[apart] -= 1
 
     async def close(self) -> None:
         self.closed = True

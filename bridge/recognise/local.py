@@ -14,9 +14,10 @@ from bridge.recognise import weights
 from bridge.recognise.heap import keep_heap, share_heap
 from bridge.recognise.processor import kept_waiting_s
 from bridge.recognise.scheduler import Scheduler
-from bridge.recognise.threads import ThreadWorkers
+from bridge.recognise.threads import Crew, ThreadWorkers
 from bridge.recognise.watchdog import Watched
 from bridge.recognise.whisper import Plan, Whisper
+from bridge.recognise.worker import PATIENT
 from bridge.settings import Settings
 
 MOST_WORKERS: Final = 8
@@ -28,6 +29,9 @@ CALL_S: Final = 1.6
 measured to hold 24 calls of people who speak sixty per cent of the time, nearly all finals within a second: five more
 than follow from it, for machines that do something else besides.
 """
+MOST_TWICE: Final = 500_000_000
+"""Bytes of weights that may be in memory twice, in 8 bits, which halves them."""
+
 REHEARSALS: Final = 4
 """The first warms the model up, and other work on the machine slows some of the others down: the fastest counts."""
 
@@ -43,13 +47,17 @@ class Tuning:
     workers: int
     threads: int
     max_batch: int
+    apart: int
+    """More workers, over a model of their own, for what nobody waits for."""
 
 
-def tuning(device: str, cores: int) -> Tuning:
-    """For `cpu` or `cuda`, and the cores this process may use."""
+def tuning(device: str, cores: int, size: int) -> Tuning:
+    """For `cpu` or `cuda`, the cores this process may use, and weights of so many bytes."""
     if device == "cuda":
-        return Tuning(workers=2, threads=1, max_batch=GPU_BATCH)
-    return Tuning(workers=max(1, min(cores, MOST_WORKERS)), threads=1, max_batch=CPU_BATCH)
+        return Tuning(workers=2, threads=1, max_batch=GPU_BATCH, apart=0)
+    workers = max(1, min(cores, MOST_WORKERS))
+    apart = 0 if size > MOST_TWICE else max(1, workers // 2)
+    return Tuning(workers=workers, threads=1, max_batch=CPU_BATCH, apart=apart)
 
 
 def capacity(final_s: float, workers: int) -> int:
@@ -83,36 +91,52 @@ def open_engine(
     device = Whisper.device_for(settings.device)
     # NumPy's own threads gain the log-mel nothing, and spin on the cores that decoding needs.
     threadpool_limits(limits=1, user_api="blas")
-    tuned = tuning(device, on_cores or cores())
-    share_heap(tuned.workers + 1)
-    workers = ThreadWorkers(
-        lambda: Whisper(
+    tuned = tuning(device, on_cores or cores(), (found.folder / "model.bin").stat().st_size)
+    share_heap(tuned.workers + tuned.apart + 1)
+
+    def load(workers: int, like: Whisper | None = None) -> Whisper:
+        return Whisper(
             found.folder,
             device=device,
             compute_type=settings.compute_type,
-            workers=tuned.workers,
+            workers=workers,
             threads=tuned.threads,
-        ),
-        count=tuned.workers,
-    )
+            like=like,
+        )
+
+    crew = Crew(lambda: load(tuned.workers), count=tuned.workers)
+    decoder, final_s = quickest([crew.model.rehearse() for _ in range(REHEARSALS)])
+    crew.use(decoder)
+    apart = None
+    if tuned.apart:
+        apart = Crew(lambda: load(tuned.apart, crew.model), count=tuned.apart, niceness=PATIENT)
     keep_heap()  # now: what loading took need not stay
-    return LocalEngine(workers, clock, tuned, found)
+    return LocalEngine(
+        ThreadWorkers(crew, apart), clock, tuning=tuned, weights=found, model=crew.model, final_s=final_s
+    )
 
 
 class LocalEngine(Scheduler[Plan]):
     """The scheduler, and what it runs on."""
 
-    def __init__(self, workers: ThreadWorkers, clock: Clock, tuned: Tuning, found: weights.Found) -> None:
-        super().__init__(Watched(workers, clock, kept_waiting_s=kept_waiting_s), clock, max_batch=tuned.max_batch)
+    def __init__(
+        self,
+        workers: ThreadWorkers,
+        clock: Clock,
+        *,
+        tuning: Tuning,
+        weights: weights.Found,
+        model: Whisper,
+        final_s: float,
+    ) -> None:
+        """`final_s` are the seconds for one final on this machine, alone."""
+        super().__init__(Watched(workers, clock, kept_waiting_s=kept_waiting_s), clock, max_batch=tuning.max_batch)
         self._threads = workers
-        self.model = workers.model
-        self.tuning = tuned
-        decoder, self.final_s = quickest([workers.model.rehearse() for _ in range(REHEARSALS)])
-        """Seconds for one final on this machine, alone, with the decoder that is used."""
-        workers.use(decoder)
-        self.capacity = capacity(self.final_s, tuned.workers)
+        self.model = model
+        self.tuning = tuning
+        self.capacity = capacity(final_s, tuning.workers)
         """Calls at once that it can be trusted with."""
-        self.weights = found
+        self.weights = weights
 
     @property
     def fault(self) -> str | None:

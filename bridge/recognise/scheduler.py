@@ -105,6 +105,8 @@ class _Step(Generic[P]):
     joining: Joining[P]
     count: int
     """Jobs there were in all."""
+    apart: bool
+    """With what others leave of the processor."""
 
     def join(self, entry: _Waiting[P], encoded: Encoded[P]) -> bool:
         """Whether a job is decoded along."""
@@ -132,6 +134,8 @@ class Scheduler(Generic[P]):
         """What jobs may join."""
         self._long = 0
         """Workers busy with long steps."""
+        self._apart = 0
+        """Long steps that run apart from those."""
         self._order = itertools.count()
         self._load = Load(clock, workers.count)
         """Of live calls: recordings take what is left."""
@@ -188,11 +192,13 @@ class Scheduler(Generic[P]):
 
     def _start(self) -> None:
         self._shed_late()
-        while len(self._running) < self._workers.count and (batch := self._next_batch()):
+        while batch := self._next_batch():
             for entry in batch:
                 self._waiting.remove(entry)
-            self._long += batch[0].is_long
-            task = asyncio.create_task(self._run(batch))
+            apart = self._goes_apart(batch[0])
+            self._apart += apart
+            self._long += batch[0].is_long and not apart
+            task = asyncio.create_task(self._run(batch, apart=apart))
             self._running.add(task)
             task.add_done_callback(self._ended)
         self._join()
@@ -228,21 +234,18 @@ class Scheduler(Generic[P]):
         riding = [*step.untold.values()]
         together = [*riding, entry]
         return (
-            0 < len(riding) < self._max_batch
+            not step.apart
+            and 0 < len(riding) < self._max_batch
             and (any(one.is_long for one in riding) or _apart_s(together) <= JOIN_S)
             and not any(one.plan.job.careful or one.tries for one in together)
         )
 
     def _next_batch(self) -> list[_Waiting[P]]:
-        """The most urgent job that may begin, to be encoded, or to be decoded with its like.
-
-        One worker is kept from long steps, so that they never make finals wait.
-        """
+        """The most urgent job that may begin, to be encoded, or to be decoded with its like."""
         ready = sorted(self._waiting, key=lambda entry: entry.rank)
         for first in ready:
-            alone = not first.is_live and not self._is_live()
-            if first.is_long and not alone and self._long and self._long >= self._workers.count - 1:
-                break
+            if not self._has_worker(first):
+                continue
             if first.encoded is None:
                 start_by = self._start_by(first)
                 if self._clock.monotonic() >= start_by:
@@ -253,6 +256,22 @@ class Scheduler(Generic[P]):
                 company = None if self._workers.joins else self._company(like, ready)
                 return like if company is None else [company]
         return []
+
+    def _has_worker(self, entry: _Waiting[P]) -> bool:
+        """Whether one is free for its next step. Those for long steps are some apart, or else all but one, so that long
+        steps never make finals wait; recordings without calls beside them have every worker.
+        """
+        if self._goes_apart(entry):
+            return self._apart < self._workers.apart
+        most_long = math.inf if self._is_alone(entry) else max(1, self._workers.count - 1)
+        free = len(self._running) - self._apart < self._workers.count
+        return free and not (entry.is_long and self._long >= most_long)
+
+    def _goes_apart(self, entry: _Waiting[P]) -> bool:
+        return bool(self._workers.apart) and entry.is_long and not self._is_alone(entry)
+
+    def _is_alone(self, entry: _Waiting[P]) -> bool:
+        return not entry.is_live and not self._is_live()
 
     def _is_live(self) -> bool:
         """Whether calls go on beside recordings."""
@@ -292,9 +311,9 @@ class Scheduler(Generic[P]):
         )
 
     def _start_by(self, entry: _Waiting[P]) -> float:
-        """When it should begin: at once, unless the machine is busy and it can wait."""
+        """When it should begin: at once, unless the machine is busy, it can wait, and would be in the way."""
         job = entry.plan.job
-        if not entry.is_long or self._load.share() < SETTLE_BELOW:
+        if not entry.is_long or self._goes_apart(entry) or self._load.share() < SETTLE_BELOW:
             return -math.inf
         if job.urgency is Urgency.SETTLE:
             return job.deadline
@@ -314,11 +333,12 @@ class Scheduler(Generic[P]):
         self._alarm = None
         self._start()
 
-    async def _run(self, batch: list[_Waiting[P]]) -> None:
+    async def _run(self, batch: list[_Waiting[P]], *, apart: bool) -> None:
         began = self._clock.monotonic()
-        if batch[0].is_live:
+        counts = batch[0].is_live and not apart
+        if counts:
             self._load.began()
-        step = _Step(dict(enumerate(batch)), Joining(MOST_JOINING), len(batch))
+        step = _Step(dict(enumerate(batch)), Joining(MOST_JOINING), len(batch), apart)
         try:
             await self._do(step)
         except EngineError as error:
@@ -327,8 +347,9 @@ class Scheduler(Generic[P]):
             log.exception("workers failed")
             self._failed(step.untold.values(), EngineError(f"the workers failed: {error}"))
         finally:
-            self._long -= batch[0].is_long
-            if batch[0].is_live:
+            self._apart -= apart
+            self._long -= batch[0].is_long and not apart
+            if counts:
                 self._load.ended()
             self.stats.busy_s += self._clock.monotonic() - began
 
@@ -340,7 +361,7 @@ class Scheduler(Generic[P]):
     async def _encode(self, step: _Step[P]) -> None:
         plan = step.untold[0].plan
         self.stats.windows[plan.window_s] = self.stats.windows.get(plan.window_s, 0) + 1
-        encoded = await self._workers.encode(plan)
+        encoded = await self._workers.encode(plan, apart=step.apart)
         entry = step.untold.pop(0)
         entry.encoded = encoded
         self._wait_on(entry)
@@ -348,15 +369,17 @@ class Scheduler(Generic[P]):
     async def _decode(self, step: _Step[P], encoded: Sequence[Encoded[P]]) -> None:
         """Answer each as soon as it can be."""
         began, plans = self._clock.monotonic(), [one.plan for one in encoded]
+
+        def answer(place: int, decoded: Decoded) -> None:
+            self._answer(step.untold.pop(place), decoded)
+
         self._decoding.append(step)
         try:
-            await self._workers.decode(
-                encoded, lambda place, decoded: self._answer(step.untold.pop(place), decoded), step.joining
-            )
+            await self._workers.decode(encoded, answer, step.joining, apart=step.apart)
         finally:
             self._decoding.remove(step)
             self.stats.batches[step.count] = self.stats.batches.get(step.count, 0) + 1
-        if step.count == len(plans):
+        if step.count == len(plans) and not step.apart:
             self._cost.learn(plans, self._clock.monotonic() - began)
         if step.untold:
             raise EngineError(f"{len(step.untold)} of {step.count} jobs came back without an answer")

@@ -1,4 +1,4 @@
-"""Worker threads over one model in this process, off the event loop and nicer than it."""
+"""Worker threads over a model in this process, off the event loop and nicer than it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.errors import EngineError
 from bridge.ports import Decoded, DecodeJob
 from bridge.recognise.heap import give_back_heap
 from bridge.recognise.whisper import Plan, Whisper
-from bridge.recognise.worker import Worker
+from bridge.recognise.worker import NICENESS, Worker
 from bridge.recognise.workers import Encoded, Joining, Tell
 
 log = structlog.get_logger()
@@ -23,19 +23,20 @@ MOST_STUCK: Final = 4
 """Threads that hang and are replaced. Each keeps its model in memory; beyond that, those that are left do the work."""
 
 
-class ThreadWorkers:
-    """One model, `count` threads. The model is loaded by a nice thread, so that its own threads are nice too.
+class Crew:
+    """`count` threads over one model, as nice as each other. One of them loads it, so that its own threads are as nice.
 
     A step that is cancelled while it runs is given up with its thread, which nothing can stop. Another thread takes
     its place, with the model loaded once more: what hangs may hold on to a part of the first one.
     """
 
-    def __init__(self, load: Callable[[], Whisper], *, count: int) -> None:
+    def __init__(self, load: Callable[[], Whisper], *, count: int, niceness: int = NICENESS) -> None:
         """Raises SetupError when the weights do not load."""
         self._load = load
-        self._idle = [Worker() for _ in range(count)]
-        self._model = self._idle[-1].submit(load).result()
-        self._decoder = self._model.decoder
+        self._niceness = niceness
+        self._idle = [Worker(niceness) for _ in range(count)]
+        self.model: Whisper = self._idle[-1].submit(load).result()
+        self._decoder = self.model.decoder
         self._count = self._wanted = count
         self._stuck: set[Worker] = set()
 
@@ -45,53 +46,22 @@ class ThreadWorkers:
         return max(1, self._count)
 
     @property
-    def joins(self) -> bool:
-        return self._model.joins
-
-    @property
-    def model(self) -> Whisper:
-        return self._model
+    def stuck(self) -> int:
+        """Threads that do not come back."""
+        return len(self._stuck)
 
     def use(self, decoder: str) -> None:
         """See `Whisper.use`; of a model that is loaded again, too."""
         self._decoder = decoder
-        self._model.use(decoder)
+        self.model.use(decoder)
 
-    @property
-    def fault(self) -> str | None:
-        """Why a person should look at this process, if one should."""
-        if len(self._stuck) < MOST_STUCK:
-            return None
-        return f"{len(self._stuck)} decodes do not come back; restart the server to have all its workers again"
-
-    def plan(self, job: DecodeJob) -> Plan:
-        return self._model.plan(job)
-
-    async def encode(self, plan: Plan) -> Encoded[Plan]:
-        return await self._do(lambda: self._model.encode(plan))
-
-    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell, joining: Joining[Plan]) -> None:
-        loop, is_awaited = asyncio.get_running_loop(), True
-
-        def hear(index: int, decoded: Decoded) -> None:
-            if is_awaited:
-                tell(index, decoded)
-
-        def work() -> None:
-            for index, decoded in self._model.decode(batch, joining.taken):
-                loop.call_soon_threadsafe(hear, index, decoded)
-
-        try:
-            await self._do(work)
-        finally:
-            is_awaited = False
-
-    async def _do(self, work: Callable[[], T]) -> T:
+    async def do(self, work: Callable[[Whisper], T]) -> T:
+        """What `work` makes of the model, in a thread. Raises what it raises; EngineError where no thread is left."""
         if not self._idle:
             raise EngineError("no worker is left that comes back")
         worker = self._idle.pop()
         try:
-            done = await asyncio.wrap_future(worker.submit(work))
+            done = await asyncio.wrap_future(worker.submit(lambda: work(self.model)))
         except asyncio.CancelledError:
             self._give_up(worker)
             raise
@@ -117,7 +87,7 @@ class ThreadWorkers:
             self._count -= 1
             log.error("a worker that hangs is not replaced any more", workers=self._count)
             return
-        fresh = Worker()
+        fresh = Worker(self._niceness)
         fresh.submit(self._load_again)
         self._idle.append(fresh)
 
@@ -126,10 +96,73 @@ class ThreadWorkers:
         self._stuck.discard(worker)
         if self._count < self._wanted:
             self._count += 1
-            self._idle.append(Worker())
+            self._idle.append(Worker(self._niceness))
 
     def _load_again(self) -> None:
         model = self._load()
         model.use(self._decoder)
-        self._model = model
+        self.model = model
         give_back_heap()  # loading takes more than what is loaded
+
+
+class ThreadWorkers:
+    """Fills `Workers` with one crew, or with a second one apart, which is nicer."""
+
+    def __init__(self, crew: Crew, apart: Crew | None = None) -> None:
+        self._crew = crew
+        self._apart = apart
+
+    @property
+    def count(self) -> int:
+        return self._crew.count
+
+    @property
+    def apart(self) -> int:
+        return self._apart.count if self._apart else 0
+
+    @property
+    def joins(self) -> bool:
+        return self._crew.model.joins
+
+    @property
+    def fault(self) -> str | None:
+        """Why a person should look at this process, if one should."""
+        stuck = max(crew.stuck for crew in self._crews)
+        if stuck < MOST_STUCK:
+            return None
+        return f"{stuck} decodes do not come back; restart the server to have all its workers again"
+
+    def plan(self, job: DecodeJob) -> Plan:
+        return self._crew.model.plan(job)
+
+    async def encode(self, plan: Plan, *, apart: bool = False) -> Encoded[Plan]:
+        return await self._crew_for(apart).do(lambda model: model.encode(plan))
+
+    async def decode(
+        self, batch: Sequence[Encoded[Plan]], tell: Tell, joining: Joining[Plan], *, apart: bool = False
+    ) -> None:
+        loop, is_awaited = asyncio.get_running_loop(), True
+
+        def hear(index: int, decoded: Decoded) -> None:
+            if is_awaited:
+                tell(index, decoded)
+
+        def work(model: Whisper) -> None:
+            for index, decoded in model.decode(batch, joining.taken):
+                loop.call_soon_threadsafe(hear, index, decoded)
+
+        try:
+            await self._crew_for(apart).do(work)
+        finally:
+            is_awaited = False
+
+    async def close(self) -> None:
+        for crew in self._crews:
+            await crew.close()
+
+    @property
+    def _crews(self) -> tuple[Crew, ...]:
+        return (self._crew, self._apart) if self._apart else (self._crew,)
+
+    def _crew_for(self, apart: bool) -> Crew:
+        return self._apart if apart and self._apart else self._crew

@@ -48,18 +48,24 @@ class Watched(Generic[P]):
         return self._workers.count
 
     @property
+    def apart(self) -> int:
+        return self._workers.apart
+
+    @property
     def joins(self) -> bool:
         return self._workers.joins
 
     def plan(self, job: DecodeJob) -> P:
         return self._workers.plan(job)
 
-    async def encode(self, plan: P) -> Encoded[P]:
-        return await self._in_time(self._workers.encode(plan), self._encoding, [plan])
+    async def encode(self, plan: P, *, apart: bool = False) -> Encoded[P]:
+        return await self._in_time(self._workers.encode(plan, apart=apart), self._encoding, [plan])
 
-    async def decode(self, batch: Sequence[Encoded[P]], tell: Tell, joining: Joining[P]) -> None:
+    async def decode(
+        self, batch: Sequence[Encoded[P]], tell: Tell, joining: Joining[P], *, apart: bool = False
+    ) -> None:
         plans = [encoded.plan for encoded in batch]
-        await self._in_time(self._workers.decode(batch, tell, joining), self._decoding, plans)
+        await self._in_time(self._workers.decode(batch, tell, joining, apart=apart), self._decoding, plans)
 
     async def _in_time(self, step: Coroutine[Any, Any, T], cost: Cost, plans: Sequence[P]) -> T:
         limit_s = PATIENCE_S + TIMES_AS_LONG * cost.predict(plans)

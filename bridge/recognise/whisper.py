@@ -98,9 +98,18 @@ class Whisper:
     """One model for the whole process. `encode` and `decode` may be called from as many threads as `workers`."""
 
     def __init__(
-        self, folder: Path, *, device: str = "auto", compute_type: str = "auto", workers: int = 1, threads: int = 1
+        self,
+        folder: Path,
+        *,
+        device: str = "auto",
+        compute_type: str = "auto",
+        workers: int = 1,
+        threads: int = 1,
+        like: Whisper | None = None,
     ) -> None:
-        """Raises SetupError when the folder holds no model CTranslate2 can load."""
+        """`like` is another of the same, whose decoder of ours and whose choice of decoders are this one's too: none of
+        CTranslate2's, since its threads are. Raises SetupError when the folder holds no model CTranslate2 can load.
+        """
         self.device = self.device_for(device)
         self.compute_type = compute_type if compute_type != "auto" else ("float16" if self.device == "cuda" else "int8")
         choose_kernels()
@@ -119,10 +128,12 @@ class Whisper:
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
         self._tokenizers: dict[str, Tokenizer] = {}
         self._start = self._tokenizer("en")
-        self.decoders: dict[str, Decoder] = {"library": LibraryDecoder(self._model, end_of_text=self._start.eot)}
-        if packed := self._pack(folder, threads):
-            self.decoders["packed"] = packed
-        self.decoder = "packed" if packed else "library"
+        shared: dict[str, Decoder] = like.decoders if like else self._packed(folder, threads)
+        self.decoders: dict[str, Decoder] = {
+            **shared,
+            "library": LibraryDecoder(self._model, end_of_text=self._start.eot),
+        }
+        self.decoder: str = like.decoder if like else next(iter(self.decoders))
         """Which one follows a single hypothesis; see `use`."""
 
     @staticmethod
@@ -132,15 +143,15 @@ class Whisper:
             return wanted
         return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
 
-    def _pack(self, folder: Path, threads: int) -> PackedDecoder | None:
-        """Our own decoder, where it is the quicker one."""
+    def _packed(self, folder: Path, threads: int) -> dict[str, Decoder]:
+        """Our own decoder, where it may be the quicker one."""
         if self.compute_type != "int8" or self.device != "cpu" or not has_vnni():
-            return None
+            return {}
         try:
-            return PackedDecoder(folder, self._texts, threads=threads)
+            return {"packed": PackedDecoder(folder, self._texts, threads=threads)}
         except SetupError as error:
             log.warning("CTranslate2 decodes these weights, which takes longer", reason=str(error))
-            return None
+            return {}
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -16,11 +16,15 @@ A = ParamSpec("A")
 NICENESS: Final = 5
 """Sockets and clocks come before decoding when both want a core."""
 
+PATIENT: Final = 15
+"""And what nobody waits for comes behind all decoding that somebody waits for."""
+
 
 class Worker:
     """Does what it is given, one after the other. A daemon: one that hangs does not keep the process from ending."""
 
-    def __init__(self) -> None:
+    def __init__(self, niceness: int = NICENESS) -> None:
+        self._niceness = niceness
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         """As long as those are that wait for an answer: its owner gives it a second thing only after the first."""
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
@@ -40,7 +44,7 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
-        _be_nice()
+        _be_nice(self._niceness)
         while (work := self._work.get()) is not None:
             work()
             del work  # or the samples of the last decode stay until the next one
@@ -59,8 +63,8 @@ def _answer(answer: Future[Any], function: Callable[[], Any]) -> None:
         answer.set_result(found)
 
 
-def _be_nice() -> None:
+def _be_nice(niceness: int) -> None:
     """Linux keeps niceness per thread; elsewhere, or where it is forbidden, nothing is lost."""
     with contextlib.suppress(AttributeError, OSError):
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)

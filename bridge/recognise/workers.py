@@ -82,6 +82,11 @@ class Workers(Protocol[P]):
         ...
 
     @property
+    def apart(self) -> int:
+        """Steps that can run beside those, with what they leave of the processor: for jobs that nobody waits for."""
+        ...
+
+    @property
     def joins(self) -> bool:
         """Whether jobs can join a decode that runs."""
         ...
@@ -90,11 +95,13 @@ class Workers(Protocol[P]):
         """Raises EngineError for a job that cannot be decoded."""
         ...
 
-    async def encode(self, plan: P) -> Encoded[P]:
+    async def encode(self, plan: P, *, apart: bool = False) -> Encoded[P]:
         """Raises EngineError."""
         ...
 
-    async def decode(self, batch: Sequence[Encoded[P]], tell: Tell, joining: Joining[P]) -> None:
+    async def decode(
+        self, batch: Sequence[Encoded[P]], tell: Tell, joining: Joining[P], *, apart: bool = False
+    ) -> None:
         """Plans with as many previous tokens each, and those that join them: tell what each says, once, as soon as it
         is known. Raises EngineError; what has been told by then stands.
         """

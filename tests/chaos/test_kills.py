@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 KILLS: Final = int(os.environ.get("KILLS", "2"))
 SEED: Final = int(os.environ.get("SEED", "4"))
-LATEST_S: Final = 10.0 if KILLS < 10 else 30.0
+LATEST_S: Final = 6.0 if KILLS < 10 else 30.0
 """A kill falls before this; the call lasts 27.5 s, so late ones hit it at its end and behind."""
 
 UNWRITTEN_MS: Final = 250

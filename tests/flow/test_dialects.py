@@ -100,7 +100,11 @@ async def bridge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dial
     """One whole server for the matrix, with a database of its own."""
     folder = tmp_path_factory.mktemp("bridge")
     settings = Settings(
-        bootstrap_key=KEY, database_url=f"sqlite:///{folder}/callbridge.db", spool_dir=folder, max_calls=50
+        bootstrap_key=KEY,
+        database_url=f"sqlite:///{folder}/callbridge.db",
+        spool_dir=folder,
+        max_calls=50,
+        resume_grace_s=0.1,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(call, "Segmenter", tone_segmenter)

@@ -21,6 +21,7 @@ class Decoders:
     """Fills `Workers`."""
 
     count = 2
+    apart = 1
     joins = True
 
     def __init__(self, world: World, rng: Random) -> None:
@@ -32,11 +33,18 @@ class Decoders:
             job=job, window_s=max(4, -(-len(job.samples) // 16_000)), previous_tokens=len(job.previous_text.split())
         )
 
-    async def encode(self, plan: ScriptedPlan) -> Encoded[ScriptedPlan]:
+    async def encode(self, plan: ScriptedPlan, *, apart: bool = False) -> Encoded[ScriptedPlan]:
         await self._step()
         return Encoded(plan, None)
 
-    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell, joining: Joining[ScriptedPlan]) -> None:
+    async def decode(
+        self,
+        batch: Sequence[Encoded[ScriptedPlan]],
+        tell: Tell,
+        joining: Joining[ScriptedPlan],
+        *,
+        apart: bool = False,
+    ) -> None:
         places, coming = itertools.count(), batch
         while coming:
             await self._step()

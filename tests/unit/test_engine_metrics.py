@@ -26,15 +26,23 @@ class OneWorker:
     """Hears nothing, at once."""
 
     count = 1
+    apart = 0
     joins = False
 
     def plan(self, job: DecodeJob) -> Plan:
         return Plan(job)
 
-    async def encode(self, plan: Plan) -> Encoded[Plan]:
+    async def encode(self, plan: Plan, *, apart: bool = False) -> Encoded[Plan]:
         return Encoded(plan, None)
 
-    async def decode(self, batch: Sequence[Encoded[Plan]], tell: Tell, joining: Joining[Plan]) -> None:
+    async def decode(
+        self,
+        batch: Sequence[Encoded[Plan]],
+        tell: Tell,
+        joining: Joining[Plan],
+        *,
+        apart: bool = False,
+    ) -> None:
         for index in range(len(batch)):
             tell(index, Decoded.nothing("en"))
 

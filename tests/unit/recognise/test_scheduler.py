@@ -119,6 +119,30 @@ async def test_one_worker_is_kept_from_long_steps(clock: VirtualClock, workers: 
     await bench.results(settlings)
 
 
+async def test_long_steps_go_apart_where_they_can(clock: VirtualClock) -> None:
+    """One after the other, at once however busy the rest is, for which they count as nothing."""
+    bench = Bench(clock, workers=2)
+    bench.workers.apart = 1
+    settlings = bench.ask(*(job(f"s{n}", SETTLE, seconds=14, deadline=LATER) for n in range(3)))
+    await clock.settle()
+    assert bench.scheduler.pressure() == 0
+    finals = bench.ask(job("f0", seconds=5), job("f1", seconds=10))
+    await clock.settle()
+    assert bench.workers.names == ["s0", "f0", "f1"]
+    await bench.results([*settlings, *finals])
+    assert bench.workers.done_apart == ["s0", "s1", "s2"]
+
+
+async def test_nobody_goes_along_with_what_is_decoded_apart(clock: VirtualClock) -> None:
+    """It takes as long as others want the processor."""
+    bench = Bench(clock)
+    bench.workers.apart, bench.workers.joins, bench.workers.encoding_s = 1, True, 0.1
+    bench.ask(job("settled", SETTLE, seconds=14), job("busy", seconds=10))
+    await clock.advance(0.15)
+    await bench.results(bench.ask(job("final", deadline=LATER)))
+    assert sorted(bench.workers.names) == ["busy", "final", "settled"]
+
+
 async def test_partials_may_take_every_worker(clock: VirtualClock) -> None:
     """Their steps are short: a final that comes soon has the first that is free."""
     bench = Bench(clock, workers=2, seconds=0.2)
@@ -193,10 +217,17 @@ async def test_a_failed_batch_is_tried_once_more_one_by_one(clock: VirtualClock)
 class Half(ScriptedWorkers):
     """Tells the last of a batch, a second before the rest, or before it fails."""
 
-    async def decode(self, batch: Sequence[Encoded[ScriptedPlan]], tell: Tell, joining: Joining[ScriptedPlan]) -> None:
+    async def decode(
+        self,
+        batch: Sequence[Encoded[ScriptedPlan]],
+        tell: Tell,
+        joining: Joining[ScriptedPlan],
+        *,
+        apart: bool = False,
+    ) -> None:
         if len(batch) > 1:
-            await super().decode(batch[-1:], lambda _, decoded: tell(len(batch) - 1, decoded), joining)
-        await super().decode(batch[:-1] or batch, tell, joining)
+            await super().decode(batch[-1:], lambda _, decoded: tell(len(batch) - 1, decoded), joining, apart=apart)
+        await super().decode(batch[:-1] or batch, tell, joining, apart=apart)
 
 
 async def test_each_of_a_batch_is_answered_when_it_is_known(clock: VirtualClock) -> None:
@@ -343,6 +374,18 @@ async def test_recordings_on_an_idle_machine(clock: VirtualClock) -> None:
     tasks = bench.ask(*(job(f"r{n}", RECORDING, seconds=28) for n in range(8)))
     await bench.results(tasks)
     assert sorted(len(batch) for batch in bench.workers.batches) == [4, 4]
+
+
+async def test_recordings_apart(clock: VirtualClock) -> None:
+    """One by one while there are calls, and never there while there are none."""
+    bench = Bench(clock, workers=2)
+    bench.workers.apart = 1
+    await bench.results(bench.ask(job("call", seconds=1)))
+    await bench.results(bench.ask(*(job(f"r{n}", RECORDING, seconds=28) for n in range(24))))
+    apart = len(bench.workers.done_apart)
+    assert bench.workers.done_apart == [f"r{n}" for n in range(apart)]
+    assert 5 < apart < 12
+    assert any("+" in name for name in bench.workers.names)
 
 
 async def test_recordings_beside_a_call(clock: VirtualClock) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
@@ -14,8 +16,9 @@ from bridge.errors import EngineError
 from bridge.ports import Decoded
 from bridge.recognise import threads
 from bridge.recognise.scheduler import Scheduler
-from bridge.recognise.threads import ThreadWorkers
+from bridge.recognise.threads import Crew, ThreadWorkers
 from bridge.recognise.watchdog import PATIENCE_S, Watched
+from bridge.recognise.worker import NICENESS, PATIENT, Worker
 from bridge.recognise.workers import Encoded, Joining
 from tests.clock import VirtualClock
 from tests.engines import ScriptedPlan, ScriptedWorkers, job, texts
@@ -34,7 +37,7 @@ class Hanging(ScriptedWorkers):
     hangs = 1
     given_up = 0
 
-    async def _take(self, seconds: float) -> None:
+    async def _take(self, seconds: float, apart: bool) -> None:
         self.hangs, hangs = self.hangs - 1, self.hangs > 0
         try:
             if hangs:
@@ -42,7 +45,7 @@ class Hanging(ScriptedWorkers):
         except asyncio.CancelledError:
             self.given_up += 1
             raise
-        await super()._take(seconds)
+        await super()._take(seconds, apart)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +181,9 @@ async def test_a_thread_that_hangs_is_replaced(model: Model) -> None:
     """Whoever comes next is served, by a thread with a model of its own, which decodes as the first one did; closing
     waits for nobody that hangs.
     """
-    workers = ThreadWorkers(model.load, count=1)
-    workers.use("library")
+    crew = Crew(model.load, count=1)
+    crew.use("library")
+    workers = ThreadWorkers(crew)
     await hang(model, workers)
     assert (await one(workers), model.loaded, workers.fault) == (1, 2, None)
     assert model.decoder == "library"
@@ -189,7 +193,7 @@ async def test_a_thread_that_hangs_is_replaced(model: Model) -> None:
 async def test_replacing_has_an_end(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then what is asked for fails at once, and readiness says why; threads that come back are counted again."""
     monkeypatch.setattr(threads, "MOST_STUCK", 2)
-    workers = ThreadWorkers(model.load, count=1)
+    workers = ThreadWorkers(Crew(model.load, count=1))
     for _ in range(3):
         await hang(model, workers)
     with pytest.raises(EngineError):
@@ -206,7 +210,7 @@ async def test_replacing_has_an_end(model: Model, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("error", [ValueError("bad"), SystemExit("gone")], ids=["raises", "ends-its-thread"])
 async def test_a_decode_that_breaks_leaves_its_thread_at_work(model: Model, error: BaseException) -> None:
     """Not even what would end a thread, or the server, does."""
-    workers = ThreadWorkers(model.load, count=1)
+    workers = ThreadWorkers(Crew(model.load, count=1))
     model.breaks = error
     with pytest.raises((ValueError, RuntimeError)):
         await one(workers)
@@ -232,7 +236,7 @@ class SecondHangs(Model):
 async def test_each_of_a_batch_is_told_when_it_is_known() -> None:
     """The first does not wait for the second, and what is said by a decode that was given up is for nobody."""
     model = SecondHangs()
-    workers = ThreadWorkers(model.load, count=1)
+    workers = ThreadWorkers(Crew(model.load, count=1))
     told: list[Decoded] = []
     decoding = asyncio.create_task(workers.decode([None, None], told.insert, Joining(0)))  # type: ignore[list-item]
     await until(lambda: len(told) == 1)
@@ -243,3 +247,32 @@ async def test_each_of_a_batch_is_told_when_it_is_known() -> None:
     await asyncio.sleep(0)
     assert len(told) == 1
     await workers.close()
+
+
+async def test_what_hangs_apart_hangs_apart() -> None:
+    """Each crew has its own threads and its own model; who should look is told of either."""
+    main, aside = Model(), Model()
+    workers = ThreadWorkers(Crew(main.load, count=1), Crew(aside.load, count=1, niceness=PATIENT))
+    assert (workers.count, workers.apart) == (1, 1)
+    aside.hangs = True
+    told: list[Decoded] = []
+    hanging = asyncio.create_task(workers.decode([None], told.insert, Joining(0), apart=True))  # type: ignore[list-item]
+    await asyncio.to_thread(aside.begun.acquire)
+    assert await one(workers) == 1
+    hanging.cancel()
+    await asyncio.wait({hanging})
+    aside.hangs = False
+    await workers.decode([None], told.insert, Joining(0), apart=True)  # type: ignore[list-item]
+    assert (len(told), main.loaded, aside.loaded, workers.fault) == (1, 1, 2, None)
+    aside.released.set()
+    await workers.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+async def test_those_apart_are_nicer() -> None:
+    """So that they have what others leave of the processor."""
+    found = [
+        await asyncio.wrap_future(worker.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+        for worker in (Worker(), Worker(PATIENT))
+    ]
+    assert found[1] - found[0] == PATIENT - NICENESS
