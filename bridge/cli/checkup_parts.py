@@ -68,7 +68,8 @@ async def engine(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
     finally:
         await opened.close()
     tuning, model = opened.tuning, opened.model
-    threads = f"{tuning.workers} × {tuning.threads} threads on {cores()} cores"
+    apart = f", {tuning.apart} more for settled text" if tuning.apart else ""
+    threads = f"{tuning.workers} × {tuning.threads} threads on {cores()} cores{apart}"
     how = f"{model.compute_type} on {model.device}, {model.decoder} decoder, {threads}"
     if decoded is None or not decoded.text:
         raise SetupError(f"{how}: speech gives no words; try other weights, or CALLBRIDGE_COMPUTE_TYPE=float32")
