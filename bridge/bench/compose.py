@@ -82,7 +82,8 @@ def one_line(sentences: Sequence[Clip]) -> list[Clip]:
 
 
 def compose(sentences: Sequence[Clip], count: int, *, seed: int = 0, shape: Shape | None = None) -> list[BenchCall]:
-    """`count` calls of one leg and one voice each, the same ones for the same seed; none says a sentence twice.
+    """`count` calls of one leg and one voice each, the same ones for the same seed; a voice that has said all of its
+    sentences says them again.
 
     The voices take turns. Raises InvalidRequestError when no sentence of a voice fits into a call.
     """
@@ -100,16 +101,20 @@ def _call(number: int, sentences: Sequence[Clip], random: np.random.Generator, s
     row = np.zeros(_samples(shape.call_ms), np.int16)
     said: list[Utterance] = []
     due = int(random.integers(*shape.pause_ms)) // 2
-    for index in random.permutation(len(sentences)):
-        clip = sentences[index]
-        shift = max(due - clip.utterance.start_ms, 0)
-        utterance = _moved(clip.utterance, shift)
-        if utterance.end_ms + shape.hang_up_ms > shape.call_ms:
-            continue  # a shorter one may still fit
-        room = row[_samples(shift) :][: len(clip.samples)]
-        room += clip.samples[: len(room)]
-        said.append(utterance)
-        due = utterance.end_ms + int(random.integers(*shape.pause_ms))
+    is_full = False
+    while not is_full:
+        before = len(said)
+        for index in random.permutation(len(sentences)):
+            clip = sentences[index]
+            shift = max(due - clip.utterance.start_ms, 0)
+            utterance = _moved(clip.utterance, shift)
+            if utterance.end_ms + shape.hang_up_ms > shape.call_ms:
+                continue  # a shorter one may still fit
+            room = row[_samples(shift) :][: len(clip.samples)]
+            room += clip.samples[: len(room)]
+            said.append(utterance)
+            due = utterance.end_ms + int(random.integers(*shape.pause_ms))
+        is_full = len(said) - before < len(sentences)
     if not said:
         raise InvalidRequestError(f"no sentence that fits into a call of {shape.call_ms} ms")
     return BenchCall(

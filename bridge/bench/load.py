@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ SPREAD_S: Final = 8.0
 
 SETTLED_WITHIN_S: Final = 150.0
 
+LOOK_EVERY_S: Final = 15.0
+"""At the server's memory."""
+
 CPU: Final = "process_cpu_seconds_total"
 MEMORY: Final = "process_resident_memory_bytes"
 ENGINE: Final = ("callbridge_decode", "callbridge_engine", "callbridge_speculations", "callbridge_naming")
@@ -46,6 +50,8 @@ class Load:
     settling_cpu_s: float = 0.0
     """Afterwards, until the last call was settled."""
     memory_mb: float = 0.0
+    memory_growth_mb: float = math.nan
+    """From halfway through the calls to their end."""
     loop_lag_p99_ms: float = 0.0
     engine: dict[str, float] = field(default_factory=dict)
     """The recogniser's own counts, and those of speakers, while calls were live, by their names in /metrics."""
@@ -81,19 +87,21 @@ async def run(
         async with _Subscriber(session, clock) as subscriber:
             spread_s = min(SPREAD_S, len(calls))
             delays = random.Random(seed)  # noqa: S311  # staggering, not secrets
-            placed = await asyncio.gather(
-                *(
-                    _place(server, call, {"call_id": name, **parameters}, clock, delays.uniform(0, spread_s))
-                    for call, name in zip(calls, names, strict=True)
+            async with _MemoryWatch(session, clock) as memory:
+                placed = await asyncio.gather(
+                    *(
+                        _place(server, call, {"call_id": name, **parameters}, clock, delays.uniform(0, spread_s))
+                        for call, name in zip(calls, names, strict=True)
+                    )
                 )
-            )
+            load.memory_growth_mb = memory.growth_mb
             await subscriber.until_ended({name for name, report in zip(names, placed, strict=True) if report})
             live = await _metrics(session)
             for call, name, report in zip(calls, names, placed, strict=True):
                 if report is None:
                     load.refused += 1
                     continue
-                settled = await _settled_text(session, name, clock)
+                settled = await _settled(session, name, clock)
                 load.figures.add(measure(call, subscriber.seen[name], settled, report.sent_at))
                 load.behind_s = max(load.behind_s, report.behind_s)
         after = await _metrics(session)
@@ -163,7 +171,35 @@ class _Subscriber:
                     self._news.set()
 
 
-async def _settled_text(session: aiohttp.ClientSession, name: str, clock: Clock) -> str:
+class _MemoryWatch:
+    """The server's memory, from time to time."""
+
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+        self._seen_mb: list[float] = []
+
+    @property
+    def growth_mb(self) -> float:
+        """NaN where there was no time to look."""
+        return self._seen_mb[-1] - self._seen_mb[len(self._seen_mb) // 2] if self._seen_mb else math.nan
+
+    async def __aenter__(self) -> Self:
+        self._looking = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._looking
+
+    async def _look(self) -> None:
+        while True:
+            self._seen_mb.append((await _metrics(self._session))[MEMORY] / 1e6)
+            await self._clock.sleep(LOOK_EVERY_S)
+
+
+async def _settled(session: aiohttp.ClientSession, name: str, clock: Clock) -> list[dict[str, Any]]:
     until = clock.monotonic() + SETTLED_WITHIN_S
     while clock.monotonic() < until:
         async with session.get(f"/v1/calls/{name}") as answer:
@@ -171,8 +207,8 @@ async def _settled_text(session: aiohttp.ClientSession, name: str, clock: Clock)
                 break
         await clock.sleep(0.5)
     async with session.get(f"/v1/calls/{name}/transcript", params={"format": "json"}) as answer:
-        transcript: dict[str, Any] = await answer.json()
-    return " ".join(segment["text"] for segment in transcript["segments"])
+        segments: list[dict[str, Any]] = (await answer.json())["segments"]
+    return segments
 
 
 async def _metrics(session: aiohttp.ClientSession) -> dict[str, float]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +18,9 @@ from bridge.recognise.agreement import bare
 
 END_SLACK_MS: Final = 400
 """A final that ends so much before an utterance's true end still covers it: VADs stop at the last loud sound."""
+
+STRETCH: Final = 100
+"""Utterances whose words are aligned at once: time and memory for that grow with the square of the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +63,39 @@ class Figures:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-def measure(call: BenchCall, seen: Sequence[Seen], settled: str, sent_at: Callable[[float], float]) -> Figures:
-    """One call's figures. `sent_at(ms)` is when the sample at that place was sent; `settled` the stored transcript."""
+def measure(
+    call: BenchCall, seen: Sequence[Seen], settled: Sequence[Mapping[str, Any]], sent_at: Callable[[float], float]
+) -> Figures:
+    """One call's figures. `sent_at(ms)` is when the sample at that place was sent; `settled` the stored transcript's
+    segments.
+    """
     figures = Figures(calls=1, audio_s=call.duration_ms / 1000)
+    finals = [one.event for one in seen if one.type == "transcript.final"]
     for utterance in call.utterances:
         figures.speech_s += (utterance.end_ms - utterance.start_ms) / 1000
         _time(utterance, [one for one in seen if one.event.get("leg") == utterance.leg], sent_at, figures)
     _flicker(seen, figures)
-    said = " ".join(text for text in call.texts.values() if text)
-    heard = " ".join(one.event["text"] for one in _by_start(seen))
-    figures.live = word_errors(said, heard, call.language)
-    figures.settled = word_errors(said, settled, call.language)
-    figures.lost_at_end = lost_at_end(said, heard, call.language)
+    for utterances, within in _stretches(call):
+        said = " ".join(utterance.text or "" for utterance in utterances)
+        heard = _text(finals, within)
+        figures.live += word_errors(said, heard, call.language)
+        figures.settled += word_errors(said, _text(settled, within), call.language)
+        figures.lost_at_end = lost_at_end(said, heard, call.language)
     return figures
 
 
-def _by_start(seen: Iterable[Seen]) -> list[Seen]:
-    return sorted((one for one in seen if one.type == "transcript.final"), key=lambda one: one.event["start_ms"])
+def _stretches(call: BenchCall) -> Iterator[tuple[Sequence[Utterance], tuple[float, float]]]:
+    """The call in pieces of `STRETCH` utterances, each from the pause before it to the pause behind, in ms."""
+    starts = range(0, len(call.utterances), STRETCH)
+    pauses = [(call.utterances[at - 1].end_ms + call.utterances[at].start_ms) / 2 for at in starts[1:]]
+    for at, within in zip(starts, pairwise([-math.inf, *pauses, math.inf]), strict=True):
+        yield call.utterances[at : at + STRETCH], within
+
+
+def _text(segments: Iterable[Mapping[str, Any]], within: tuple[float, float]) -> str:
+    begin, end = within
+    mine = (segment for segment in segments if begin <= segment["start_ms"] < end)
+    return " ".join(segment["text"] for segment in sorted(mine, key=itemgetter("start_ms")))
 
 
 def _time(utterance: Utterance, seen: Sequence[Seen], sent_at: Callable[[float], float], figures: Figures) -> None:

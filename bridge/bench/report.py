@@ -31,6 +31,7 @@ ROWS: Sequence[tuple[str, str, str]] = (
     ("CPU s a speech s, live", "cpu_per_speech_s", ".3f"),
     ("CPU s a speech s, settling too", "cpu_per_speech_s_settled", ".3f"),
     ("memory / MB", "memory_mb", ".0f"),
+    ("memory grown in the second half / MB", "memory_growth_mb", "+.0f"),
     ("event loop lag p99 / ms", "loop_lag_p99_ms", ".1f"),
     ("sent late by at most / s", "behind_s", ".2f"),
 )
@@ -61,6 +62,7 @@ def figures_of(load: Load) -> dict[str, Any]:
         "cpu_per_speech_s": load.cpu_s / speech,
         "cpu_per_speech_s_settled": (load.cpu_s + load.settling_cpu_s) / speech,
         "memory_mb": load.memory_mb,
+        "memory_growth_mb": load.memory_growth_mb,
         "loop_lag_p99_ms": load.loop_lag_p99_ms,
         "behind_s": load.behind_s,
     }

@@ -178,7 +178,7 @@ def _show_webhook(console: Console, received: Received) -> None:
 
 
 def _judge_captions(verdict: Verdict, call: BenchCall, seen: Sequence[Seen], report: CallReport) -> None:
-    figures = measure(call, seen, "", report.sent_at)
+    figures = measure(call, seen, (), report.sent_at)
     partials = [one for one in seen if one.type == "transcript.partial"]
     early = [one for one in partials if one.at < report.ended_at]
     delays = figures.finals_s

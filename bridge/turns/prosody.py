@@ -1,4 +1,4 @@
-"""How the last second of a voice went: did it fall, fade, slow down? Pure; plain numpy, some 2 ms a call."""
+"""How the last second of a voice went: did it fall, fade, slow down? Pure; plain numpy, some 1.5 ms a call."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ LOWEST_HZ: Final = 70
 HIGHEST_HZ: Final = 400
 VOICED: Final = 0.45
 """Autocorrelation at the pitch's lag, as a share of the frame's energy, above which a frame is voiced."""
+PADDED: Final = FRAME * 3 // 2
+"""Samples of a transform: a frame and the longest lag, so that nothing wraps around, and a length of small factors."""
 OCTAVE_COST: Final = 0.03
 """Taken off a lag's share for each octave: twice the lag fits as well as the pitch's own (Boersma 1993)."""
 FLOOR_DB: Final = -70.0
@@ -59,8 +61,8 @@ def prosody(samples: Samples) -> Prosody:
 def _pitch_lags(frames: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """The lag with the highest autocorrelation in the range of voices, and that, for each frame."""
     centred = frames - frames.mean(axis=1, keepdims=True)
-    spectrum = np.fft.rfft(centred, 2 * FRAME, axis=1)
-    correlation = np.fft.irfft(np.square(np.abs(spectrum)), axis=1)
+    spectrum = np.fft.rfft(centred, PADDED, axis=1)
+    correlation = np.fft.irfft(np.square(spectrum.real) + np.square(spectrum.imag), PADDED, axis=1)
     shortest, longest = SAMPLE_RATE // HIGHEST_HZ, SAMPLE_RATE // LOWEST_HZ
     lags = np.arange(shortest, longest)
     shares = correlation[:, shortest:longest] / (correlation[:, :1] + 1e-9) * (FRAME / (FRAME - lags))

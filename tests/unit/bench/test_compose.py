@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -81,6 +82,16 @@ def test_no_sentence_comes_twice_in_a_call() -> None:
     for call in compose(CLIPS, 20, shape=SHORT):
         texts = [said.text for said in call.utterances]
         assert len(texts) == len(set(texts))
+
+
+def test_a_call_is_as_long_as_asked_however_few_sentences_there_are() -> None:
+    """Once all have been said they are said again, in another order."""
+    (call,) = compose(CLIPS, 1, shape=replace(SHORT, call_ms=100_000))
+    texts = [said.text for said in call.utterances]
+    rounds = [texts[first : first + len(CLIPS)] for first in range(0, len(texts), len(CLIPS))]
+    assert call.duration_ms > 95_000
+    assert all(len(set(said)) == len(said) for said in rounds)
+    assert rounds[0] != rounds[1]
 
 
 def test_voices_take_turns_by_call() -> None:
