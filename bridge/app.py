@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from bridge.calls import Calls
+from bridge.capacity import capacity_of
 from bridge.compat.table import CHOICES, STYLES, add_surfaces
 from bridge.deliver.bootstrap import endpoint_from_settings
 from bridge.deliver.guard import Guard, GuardedSession
@@ -29,7 +30,7 @@ from bridge.model.call_key import CallKey
 from bridge.model.languages import languages_of
 from bridge.node import Lease, new_node
 from bridge.ports import Clock, Engine, Store
-from bridge.recognise.local import LocalEngine, cores, open_engine
+from bridge.recognise.local import LocalEngine, open_engine
 from bridge.recognise.remote import RemoteEngine
 from bridge.recognise.scheduler import Scheduler
 from bridge.recovery import Recovery
@@ -52,9 +53,6 @@ from bridge.web.drain import first_of, until_idle
 from bridge.web.server import application
 
 log = structlog.get_logger(__name__)
-
-CALLS_A_CORE: Final = 12
-"""What `max_calls = auto` takes for granted where the recogniser is elsewhere and cannot be measured at the start."""
 
 SETTLING_GRACE_S: Final = 10
 """For the settled texts of calls that are over. What is not told by then is left to the next process."""
@@ -118,7 +116,7 @@ async def _open(settings: Settings, clock: Clock, engine: Engine | None) -> Asyn
             engine=engine,
             sink=journal,
             clock=clock,
-            max_calls=_most_calls(settings, engine),
+            max_calls=capacity_of(engine) if settings.max_calls == "auto" else settings.max_calls,
             tenant_max_calls=settings.tenant_max_calls,
             language=None if settings.language == "auto" else settings.language,
             languages=frozenset(languages),
@@ -278,13 +276,6 @@ async def _listen_for_asterisk(app: web.Application, settings: Settings) -> asyn
 def _why_not(error: OSError, host: str, port: int) -> str:
     why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
     return f"cannot listen on {host}:{port}: {why}"
-
-
-def _most_calls(settings: Settings, engine: Engine) -> int:
-    """Calls at once: as told, or as many as the engine was measured to carry."""
-    if settings.max_calls != "auto":
-        return settings.max_calls
-    return engine.capacity if isinstance(engine, LocalEngine) else CALLS_A_CORE * cores()
 
 
 def _check(settings: Settings, languages: Collection[str]) -> None:

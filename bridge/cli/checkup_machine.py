@@ -15,11 +15,10 @@ from typing import Final
 import aiohttp
 
 import bridge
-from bridge.app import CALLS_A_CORE
+from bridge.capacity import loop_capacity
 from bridge.cli.checkup import State
 from bridge.errors import SetupError
 from bridge.ports import Clock
-from bridge.recognise.local import cores
 from bridge.settings import Settings
 from bridge.spool.spool import SPOOL_NEEDS
 
@@ -97,7 +96,7 @@ async def clocks(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
 
 async def files(settings: Settings, _clock: Clock) -> list[tuple[State, str]]:
     """Every socket is an open file."""
-    calls = CALLS_A_CORE * cores() if settings.max_calls == "auto" else settings.max_calls
+    calls = loop_capacity() if settings.max_calls == "auto" else settings.max_calls
     needed = FILES_A_CALL * calls + FILES_BESIDE
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != resource.RLIM_INFINITY and limit < needed:

@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from bridge.capacity import capacity_of
 from bridge.cli.checkup import State
 from bridge.cli.checkup_machine import writable
 from bridge.cli.engine import engine_for, find_weights
@@ -76,7 +77,7 @@ async def engine(settings: Settings, clock: Clock) -> list[tuple[State, str]]:
     if SAMPLE_SAYS not in decoded.text.casefold():
         return [(State.NOTE, f"{how}; English “{SAMPLE_SAYS} …” gives {decoded.text!r}")]
     speed = f"{(SAMPLE_MS[1] - SAMPLE_MS[0]) / 1000} s of speech decoded in {took:.2f} s"
-    return [(State.GOOD, f"{how}; {speed}; up to {opened.capacity} calls at once")]
+    return [(State.GOOD, f"{how}; {speed}; up to {capacity_of(opened)} calls at once")]
 
 
 async def database(settings: Settings, clock: Clock) -> list[tuple[State, str]]:

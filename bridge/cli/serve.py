@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,14 @@ async def _announce(settings: Settings, url: str, context: Context) -> None:
     )
     for worry in worries(settings, has_key=has_key):
         click.secho(f"! {worry}", fg="yellow", err=True)
+    keep_what_is_loaded()
     click.echo("Ready for calls.")
+
+
+def keep_what_is_loaded() -> None:
+    """Modules and models stay: looking through them for garbage, once in a while, would hold the loop for 60 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def worries(settings: Settings, *, has_key: bool) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""`callbridge serve`: what it warns of."""
+"""`callbridge serve`: what it warns of, and what it has done before calls come."""
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
-from bridge.cli.serve import worries
+from bridge.cli.serve import keep_what_is_loaded, worries
 from bridge.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # nothing is bound here
@@ -36,3 +38,12 @@ def test_what_is_amiss_is_said(given: dict[str, str | None], has_key: bool, said
     (worry,) = worries(Settings(**{"public_url": GOOD["public_url"], **given}), has_key=has_key)
     assert said in worry
     assert "letmein" not in worry
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage() -> None:
+    """Collections while there are calls find only what calls have made."""
+    try:
+        keep_what_is_loaded()
+        assert gc.get_freeze_count() > len(gc.get_objects())
+    finally:
+        gc.unfreeze()
