@@ -15,14 +15,13 @@ from bridge.recognise.local import LocalEngine
 from bridge.speech.segmenter import Segmenter, SegmenterOptions
 from callcodecs import g711
 
-LOOP_S: Final = 0.24
+LOOP_S: Final = 0.3
 """What an event loop's capacity in calls is in proportion to: there is one in a process, on one core, however many
-decode. Where a second of sound took 6 ms (`heard_s`), 52 calls of one leg were measured to take it 15.5 ms a second of
-call, with sockets, spool and events, and their finals came as soon as those of 24. That is four fifths of a core; a
-second leg, which listens for most of the time, takes a third more.
+decode. Where a second of sound took 6 to 7 ms (`heard_s`), 52 calls of one leg and 40 of two were measured to take it
+15.5 ms a second of call, with sockets, spool and events, and their finals came as soon as those of 24.
 """
 
-REHEARSALS: Final = 4
+REHEARSALS: Final = 8
 """The first loads the voice model, and other work on the machine slows some of the others down: the fastest counts."""
 
 LINE: Final = MediaFormat(encoding=Encoding.PCMU, sample_rate=8000)
@@ -35,7 +34,7 @@ def capacity_of(engine: Engine) -> int:
 
 
 def loop_capacity() -> int:
-    """Calls at once that an event loop hears on this machine. Blocks for some 50 ms."""
+    """Calls at once that an event loop hears on this machine. Blocks for some 60 ms."""
     return listening(min(heard_s() for _ in range(REHEARSALS)))
 
 

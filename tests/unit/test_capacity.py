@@ -9,7 +9,7 @@ from tests.clock import VirtualClock
 from tests.engines import ScriptedEngine
 
 
-@pytest.mark.parametrize(("heard_s", "calls"), [(0.006, 40), (0.003, 80), (0.012, 20), (1.0, 1)])
+@pytest.mark.parametrize(("heard_s", "calls"), [(0.006, 50), (0.003, 100), (0.012, 25), (1.0, 1)])
 def test_a_loop_twice_as_fast_hears_twice_the_calls(heard_s: float, calls: int) -> None:
     """A machine that starts at all takes one call."""
     assert listening(heard_s) == calls
