@@ -149,7 +149,13 @@ async def test_a_subscriber_who_comes_back_after_leaving(nodes: Nodes) -> None:
 
 async def test_a_tenants_feed(nodes: Nodes) -> None:
     """All calls of the tenant from now on, each once and in its order, and nobody else's."""
+    earlier = nodes.feed.tenant("acme")
+    told: asyncio.Task[Event] = asyncio.ensure_future(anext(earlier))
+    await nodes.watching()
     await nodes.teller.begin("before")
+    async with asyncio.timeout(PATIENCE_S):
+        await told  # it has reached the node that is asked
+    await earlier.aclose()
     feed = nodes.feed.tenant("acme")
     first: asyncio.Task[Event] = asyncio.ensure_future(anext(feed))
     await nodes.watching()
