@@ -75,12 +75,12 @@ def measure(
         figures.speech_s += (utterance.end_ms - utterance.start_ms) / 1000
         _time(utterance, [one for one in seen if one.event.get("leg") == utterance.leg], sent_at, figures)
     _flicker(seen, figures)
+    said = heard = ""
     for utterances, within in _stretches(call):
-        said = " ".join(utterance.text or "" for utterance in utterances)
-        heard = _text(finals, within)
+        said, heard = " ".join(utterance.text or "" for utterance in utterances), _text(finals, within)
         figures.live += word_errors(said, heard, call.language)
         figures.settled += word_errors(said, _text(settled, within), call.language)
-        figures.lost_at_end = lost_at_end(said, heard, call.language)
+    figures.lost_at_end = lost_at_end(said, heard, call.language)
     return figures
 
 
